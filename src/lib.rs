@@ -1,1 +1,7 @@
+//! Hutong runs a company's internal communities inside the IM it already has.
+//!
+//! The one way data flows: a platform's callback is verified and translated by an adapter
+//! ([`hutong_model::Adapter`]), stored by [`inbox`] before it is acknowledged, handled by rules in
+//! one transaction with their effects, and delivered by the outbox. See `ARCHITECTURE.md`.
 
+pub mod store;
