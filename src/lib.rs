@@ -4,4 +4,11 @@
 //! ([`hutong_model::Adapter`]), stored by [`inbox`] before it is acknowledged, handled by rules in
 //! one transaction with their effects, and delivered by the outbox. See `ARCHITECTURE.md`.
 
+pub mod access;
+pub mod clock;
+pub mod commands;
+pub mod directory;
+pub mod ids;
+pub mod rules;
 pub mod store;
+pub mod text;
