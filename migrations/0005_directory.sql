@@ -13,7 +13,7 @@ CREATE TABLE person (
     left_at BIGINT
 );
 CREATE INDEX person_employee ON person (company, employee_no);
-CREATE INDEX person_department ON person (department);
+CREATE INDEX person_by_department ON person (department);
 -- One account on one platform; aliases (open id, union id) are rows of their own.
 CREATE TABLE identity (
     company TEXT NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE person_department (
     department TEXT NOT NULL,
     PRIMARY KEY (person, department)
 );
-CREATE INDEX person_department_by ON person_department (department);
+CREATE INDEX person_department_members ON person_department (department);
 CREATE TABLE chat (
     app TEXT NOT NULL,
     chat_id TEXT NOT NULL,
