@@ -7,6 +7,7 @@
 pub mod access;
 pub mod clock;
 pub mod commands;
+pub mod config;
 pub mod directory;
 pub mod ids;
 pub mod inbox;
