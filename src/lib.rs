@@ -8,6 +8,7 @@ pub mod access;
 pub mod clock;
 pub mod commands;
 pub mod delivery;
+pub mod config;
 pub mod directory;
 pub mod ids;
 pub mod inbox;
