@@ -222,7 +222,7 @@ mod tests {
                 match judge.hit("k", at(now), count, 1000, weight) {
                     Verdict::Ok => passed.push((now, weight)),
                     Verdict::Over { retry_after_ms } => {
-                        prop_assert!(retry_after_ms >= 1 && retry_after_ms <= 1000);
+                        prop_assert!((1..=1000).contains(&retry_after_ms));
                     }
                 }
             }
