@@ -6,6 +6,7 @@
 //! wire; people (the demo page, tests, developers) act through [`Simulator::act`] or through the
 //! control interface, which is the same thing over HTTP.
 
+pub mod company;
 pub mod control;
 pub mod faults;
 pub mod journal;
