@@ -59,8 +59,14 @@ struct Token {
 pub enum Fail {
     NotSent(String),
     Unknown(String),
-    Auth { code: i64, text: String },
-    Code { code: i64, text: String },
+    Auth {
+        code: i64,
+        text: String,
+    },
+    Code {
+        code: i64,
+        text: String,
+    },
     /// An HTTP status that no answer of the platform has.
     Http(u16),
 }
@@ -277,7 +283,12 @@ impl Client {
                 self.call(api, &[], Payload::Json(&body)).await?;
                 Ok(Receipt::default())
             }
-            Call::ChatCreate { name, owner, users, hello } => {
+            Call::ChatCreate {
+                name,
+                owner,
+                users,
+                hello,
+            } => {
                 let body = json!({"name": name, "owner": owner, "userlist": users, "chatid": key});
                 let chat = match self.call(api, &[], Payload::Json(&body)).await {
                     Ok(answer) => answer
@@ -293,7 +304,10 @@ impl Client {
                 if let Err(fail) = self.call("appchat/send", &[], Payload::Json(&first)).await {
                     tracing::warn!(api = "appchat/send", reason = ?kind_of(&fail), "a new group stays invisible until something is posted");
                 }
-                Ok(Receipt { chat, ..Receipt::default() })
+                Ok(Receipt {
+                    chat,
+                    ..Receipt::default()
+                })
             }
             Call::ChatGet { chat } => {
                 let answer = self.call(api, &[("chatid", chat.as_str())], Payload::Get).await?;
@@ -304,7 +318,11 @@ impl Client {
                     .flatten()
                     .filter_map(|id| UserId::new(id.as_str()?).ok())
                     .collect();
-                Ok(Receipt { chat: Some(chat), users, ..Receipt::default() })
+                Ok(Receipt {
+                    chat: Some(chat),
+                    users,
+                    ..Receipt::default()
+                })
             }
             Call::CardUpdate { card, body } => {
                 let again = self.tried_before(key);
@@ -322,7 +340,10 @@ impl Client {
                     .filter_map(Value::as_str)
                     .map(|id| failed_receiver(id, "invaliduser"))
                     .collect();
-                let message = CardHandle { task: card, ..CardHandle::default() };
+                let message = CardHandle {
+                    task: card,
+                    ..CardHandle::default()
+                };
                 Ok(Receipt {
                     message: message.task.is_some().then(|| message.id()).flatten(),
                     failed,
@@ -335,13 +356,19 @@ impl Client {
             }
             Call::Upload { name, kind, data } => {
                 let bytes = decode(&data)?;
-                let file = Payload::File { name: &name, bytes: &bytes };
+                let file = Payload::File {
+                    name: &name,
+                    bytes: &bytes,
+                };
                 Ok(uploaded(&self.call(api, &[("type", &kind)], file).await?))
             }
             Call::Schedule { body } => {
                 let answer = self.call(api, &[], Payload::Json(&body)).await?;
                 let handle = answer.get("schedule_id").and_then(Value::as_str).map(str::to_owned);
-                Ok(Receipt { handle, ..Receipt::default() })
+                Ok(Receipt {
+                    handle,
+                    ..Receipt::default()
+                })
             }
             Call::RobotSend { body } => {
                 self.robot(api, &[], Payload::Json(&body)).await?;
@@ -349,17 +376,26 @@ impl Client {
             }
             Call::RobotUpload { name, kind, data } => {
                 let bytes = decode(&data)?;
-                let file = Payload::File { name: &name, bytes: &bytes };
+                let file = Payload::File {
+                    name: &name,
+                    bytes: &bytes,
+                };
                 Ok(uploaded(&self.robot(api, &[("type", &kind)], file).await?))
             }
             Call::Respond { url, until, mut body } => {
-                let refuse = |code: i64, text: &str| Fail::Code { code, text: text.to_owned() };
+                let refuse = |code: i64, text: &str| Fail::Code {
+                    code,
+                    text: text.to_owned(),
+                };
                 let url = Url::parse(&url)
                     .ok()
                     .filter(|url| may_respond(url, &self.base))
                     .ok_or_else(|| refuse(0, "the answer address is not one of the platform's"))?;
                 if self.clock.now().millis() > until {
-                    return Err(refuse(60140, "the address to answer to works for one hour, which is over"));
+                    return Err(refuse(
+                        60140,
+                        "the address to answer to works for one hour, which is over",
+                    ));
                 }
                 if let Some(card) = body.get_mut("template_card") {
                     card["task_id"] = json!(key);
@@ -371,7 +407,10 @@ impl Client {
                     Err(fail) => return Err(fail),
                 }
                 let card = body.get("template_card").is_some();
-                let handle = CardHandle { task: card.then(|| key.to_owned()), ..CardHandle::default() };
+                let handle = CardHandle {
+                    task: card.then(|| key.to_owned()),
+                    ..CardHandle::default()
+                };
                 Ok(Receipt {
                     message: card.then(|| handle.id()).flatten(),
                     ..Receipt::default()
@@ -382,14 +421,18 @@ impl Client {
 }
 
 fn rustls_provider() -> Result<(), ()> {
-    rustls::crypto::ring::default_provider().install_default().map_err(|_| ())
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| ())
 }
 
 fn decode(data: &str) -> Result<Vec<u8>, Fail> {
-    base64::engine::general_purpose::STANDARD.decode(data).map_err(|_| Fail::Code {
-        code: 40006,
-        text: "the upload is not valid base64".into(),
-    })
+    base64::engine::general_purpose::STANDARD
+        .decode(data)
+        .map_err(|_| Fail::Code {
+            code: 40006,
+            text: "the upload is not valid base64".into(),
+        })
 }
 
 fn uploaded(answer: &Value) -> Receipt {
@@ -408,7 +451,11 @@ fn failed(answer: &Value, user: &UserId) -> Vec<FailedReceiver> {
             list.split('|')
                 .filter(|id| !id.is_empty())
                 .map(|id| {
-                    let id = if id.eq_ignore_ascii_case(user.as_str()) { user.as_str() } else { id };
+                    let id = if id.eq_ignore_ascii_case(user.as_str()) {
+                        user.as_str()
+                    } else {
+                        id
+                    };
                     failed_receiver(id, field)
                 })
                 .collect::<Vec<_>>()
@@ -434,7 +481,11 @@ fn transport(error: reqwest::Error, answered: bool) -> Fail {
     let error = error.without_url();
     let what = if error.is_timeout() { "timeout" } else { "connection" };
     let reason = format!("{what}: {}", root_cause(&error));
-    if unsent { Fail::NotSent(reason) } else { Fail::Unknown(reason) }
+    if unsent {
+        Fail::NotSent(reason)
+    } else {
+        Fail::Unknown(reason)
+    }
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {
@@ -460,7 +511,10 @@ pub fn outcome(fail: Fail) -> Outcome {
     match fail {
         Fail::NotSent(reason) => Outcome::NotSent { reason },
         Fail::Unknown(reason) => Outcome::Unknown { reason },
-        Fail::Auth { code, text } => Outcome::AuthExpired { code: code.to_string(), text },
+        Fail::Auth { code, text } => Outcome::AuthExpired {
+            code: code.to_string(),
+            text,
+        },
         Fail::Http(429) => Outcome::RateLimited {
             code: "http_429".into(),
             scope: LimitScope::App,
@@ -468,7 +522,8 @@ pub fn outcome(fail: Fail) -> Outcome {
         },
         Fail::Http(status) => Outcome::Rejected {
             code: format!("http_{status}"),
-            text: "这不是企业微信的回答，请检查 base_url 与代理 / not an answer of WeCom: check base_url and proxy".into(),
+            text: "这不是企业微信的回答，请检查 base_url 与代理 / not an answer of WeCom: check base_url and proxy"
+                .into(),
         },
         Fail::Code { code, text } => match classify(code) {
             Class::Rate { scope, after_ms } => Outcome::RateLimited {
@@ -476,8 +531,13 @@ pub fn outcome(fail: Fail) -> Outcome {
                 scope,
                 after_ms: Some(after_ms),
             },
-            Class::Busy => Outcome::NotSent { reason: format!("busy ({code})") },
-            _ => Outcome::Rejected { code: code.to_string(), text },
+            Class::Busy => Outcome::NotSent {
+                reason: format!("busy ({code})"),
+            },
+            _ => Outcome::Rejected {
+                code: code.to_string(),
+                text,
+            },
         },
     }
 }

@@ -69,7 +69,9 @@ pub fn person_unknown(code: i64) -> bool {
 /// Cause and next step, Chinese first, for the codes an operator can do something about.
 pub fn advice(code: i64) -> Option<&'static str> {
     Some(match code {
-        40001 => "应用 Secret 不对，请在管理后台重新复制 / The app secret is wrong: copy it again from the admin console",
+        40001 => {
+            "应用 Secret 不对，请在管理后台重新复制 / The app secret is wrong: copy it again from the admin console"
+        }
         40013 => "企业 ID 不对 / The corp id is wrong",
         40003 | 60111 => "成员不存在 / No such member",
         40050 | 86001 | 86003 => "群不存在或群 ID 不对 / No such group",
@@ -91,7 +93,9 @@ pub fn advice(code: i64) -> Option<&'static str> {
         86008 => "这个群不是本应用建的 / This group was not created by this app",
         86216 => "有成员不在应用可见范围内 / A member is outside the app's visible range",
         42052 => "消息超过 24 小时，不能撤回 / The message is older than 24 hours and cannot be recalled",
-        93000 => "群机器人地址无效，或机器人已被移出群 / The group robot's key is invalid, or it was removed from the group",
+        93000 => {
+            "群机器人地址无效，或机器人已被移出群 / The group robot's key is invalid, or it was removed from the group"
+        }
         93004 => "群机器人已停用 / The group robot is disabled",
         93008 => "机器人不在群里 / The robot is not in the group",
         846_601 => "这个智能机器人没有开启该模式 / This mode is not enabled for the AI bot",
@@ -145,7 +149,14 @@ mod tests {
     #[test]
     fn the_address_to_trust_is_shown() {
         let said = "not allow to access from your ip, hint: [1_2], from ip: 203.0.113.7, more info at x";
-        assert!(explain(60020, said).contains("minute: 203.0.113.7 |"), "{}", explain(60020, said));
-        assert!(explain(60020, "from ip: <script>").contains("minute |"), "no text becomes an address");
+        assert!(
+            explain(60020, said).contains("minute: 203.0.113.7 |"),
+            "{}",
+            explain(60020, said)
+        );
+        assert!(
+            explain(60020, "from ip: <script>").contains("minute |"),
+            "no text becomes an address"
+        );
     }
 }

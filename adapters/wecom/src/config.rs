@@ -42,9 +42,24 @@ const AES: KeySpec = key(
 );
 
 static APP_KEYS: [KeySpec; 7] = [
-    key("corp_id", KeyKind::Text, true, "企业ID, 管理后台 → 我的企业 → 企业信息."),
-    key("agent_id", KeyKind::Integer, true, "AgentId of the self-built app, shown on its page."),
-    key("secret", KeyKind::Secret, true, "Secret of the self-built app, shown on its page."),
+    key(
+        "corp_id",
+        KeyKind::Text,
+        true,
+        "企业ID, 管理后台 → 我的企业 → 企业信息.",
+    ),
+    key(
+        "agent_id",
+        KeyKind::Integer,
+        true,
+        "AgentId of the self-built app, shown on its page.",
+    ),
+    key(
+        "secret",
+        KeyKind::Secret,
+        true,
+        "Secret of the self-built app, shown on its page.",
+    ),
     TOKEN,
     AES,
     key(
@@ -56,10 +71,20 @@ static APP_KEYS: [KeySpec; 7] = [
     BASE,
 ];
 static AIBOT_KEYS: [KeySpec; 6] = [
-    key("name", KeyKind::Text, true, "Display name of the robot, as it stands behind @ in a group."),
+    key(
+        "name",
+        KeyKind::Text,
+        true,
+        "Display name of the robot, as it stands behind @ in a group.",
+    ),
     TOKEN,
     AES,
-    key("bot_id", KeyKind::Text, false, "Bot ID (aibotid); when set, callbacks of another bot are refused."),
+    key(
+        "bot_id",
+        KeyKind::Text,
+        false,
+        "Bot ID (aibotid); when set, callbacks of another bot are refused.",
+    ),
     key(
         "welcome",
         KeyKind::Text,
@@ -69,7 +94,12 @@ static AIBOT_KEYS: [KeySpec; 6] = [
     BASE,
 ];
 static WEBHOOK_KEYS: [KeySpec; 3] = [
-    key("key", KeyKind::Secret, true, "The key= part of the group robot's webhook address."),
+    key(
+        "key",
+        KeyKind::Secret,
+        true,
+        "The key= part of the group robot's webhook address.",
+    ),
     key(
         "chat",
         KeyKind::Text,
@@ -172,7 +202,11 @@ impl Check<'_> {
         }
         let keys = Keys::new(token, &aes, receive_id);
         if keys.is_none() {
-            self.problem("aes_key", "is not an EncodingAESKey", "it has exactly 43 letters and digits");
+            self.problem(
+                "aes_key",
+                "is not an EncodingAESKey",
+                "it has exactly 43 letters and digits",
+            );
         }
         keys
     }
@@ -235,7 +269,11 @@ pub fn check(build: &Build) -> Result<(Door, Url), Vec<KeyProblem>> {
             let agent_id = match build.settings.integer("agent_id") {
                 Some(id) if id >= 0 => id,
                 _ => {
-                    check.problem("agent_id", "is missing or negative", "the AgentId of the app's page, a number");
+                    check.problem(
+                        "agent_id",
+                        "is missing or negative",
+                        "the AgentId of the app's page, a number",
+                    );
                     0
                 }
             };
@@ -276,7 +314,11 @@ pub fn check(build: &Build) -> Result<(Door, Url), Vec<KeyProblem>> {
             Some(Door::Webhook(WebhookDoor { key, chat }))
         }
         other => {
-            check.problem("platform", format!("{other} is not a door of WeCom"), "use wecom, wecom_aibot or wecom_webhook");
+            check.problem(
+                "platform",
+                format!("{other} is not a door of WeCom"),
+                "use wecom, wecom_aibot or wecom_webhook",
+            );
             None
         }
     };
@@ -295,7 +337,10 @@ mod tests {
         let real = Url::parse(BASE_URL).unwrap();
         let sim = Url::parse("http://127.0.0.1:4000").unwrap();
         let ok = |text: &str, base: &Url| Url::parse(text).is_ok_and(|url| may_respond(&url, base));
-        assert!(ok("https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=1", &real));
+        assert!(ok(
+            "https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=1",
+            &real
+        ));
         assert!(ok("http://127.0.0.1:4000/cgi-bin/aibot/response?response_code=1", &sim));
         for bad in [
             "http://qyapi.weixin.qq.com/x",

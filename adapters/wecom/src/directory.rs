@@ -169,7 +169,10 @@ async fn people_by_id(
 
 /// One person; `None` when unknown, or outside the app's visible range.
 pub async fn one(client: &Client, user: &UserId) -> Result<Option<PersonRecord>, CallError> {
-    match client.call("user/get", &[("userid", user.as_str())], Payload::Get).await {
+    match client
+        .call("user/get", &[("userid", user.as_str())], Payload::Get)
+        .await
+    {
         Ok(answer) => Ok(person(&answer)),
         Err(Fail::Code { code, .. }) if person_unknown(code) => Ok(None),
         Err(fail) => Err(read_error(fail)),

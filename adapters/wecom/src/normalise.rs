@@ -39,7 +39,9 @@ fn direct(user: &UserId) -> Option<ChatRef> {
 /// The card of a click: all that a click names is the `task_id`, which is the idempotency key of the
 /// effect that sent the card. See [`crate::api::CardHandle`].
 fn card_of(task_id: &str) -> Option<MessageId> {
-    MessageId::new(format!("{task_id}!")).ok().filter(|_| !task_id.is_empty())
+    MessageId::new(format!("{task_id}!"))
+        .ok()
+        .filter(|_| !task_id.is_empty())
 }
 
 /// Translates one decrypted app callback.
@@ -106,7 +108,6 @@ fn app_message(xml: &Element, kind: &str, from: &str, at: Timestamp) -> Result<I
     })
 }
 
-#[expect(clippy::too_many_arguments, reason = "one constructor for both doors, called twice")]
 fn message(
     id: MessageId,
     chat: ChatRef,
@@ -244,7 +245,10 @@ fn contact(xml: &Element) -> Result<Body, Rejection> {
             let id = department("Id")?;
             let record = xml.get("Name").map(|name| DepartmentRecord {
                 id: id.clone(),
-                parent: xml.get("ParentId").and_then(|p| DepartmentId::new(p).ok()).filter(|p| p.as_str() != "0"),
+                parent: xml
+                    .get("ParentId")
+                    .and_then(|p| DepartmentId::new(p).ok())
+                    .filter(|p| p.as_str() != "0"),
                 name: name.to_owned(),
                 leader: None,
             });
@@ -372,7 +376,11 @@ pub fn bot(callback: &BotCallback, bot: BotSelf<'_>, sent: Timestamp) -> Result<
         return Ok(incoming(DIRECTORY.to_owned(), Body::Other { name }));
     };
     let user = UserId::new(from.userid.as_str()).map_err(bad)?;
-    let chat = match callback.chatid.as_deref().filter(|_| callback.chattype.as_deref() != Some("single")) {
+    let chat = match callback
+        .chatid
+        .as_deref()
+        .filter(|_| callback.chattype.as_deref() != Some("single"))
+    {
         Some(id) => ChatRef {
             id: ChatId::new(id).map_err(bad)?,
             kind: ChatKind::Group,
@@ -410,17 +418,18 @@ pub fn bot(callback: &BotCallback, bot: BotSelf<'_>, sent: Timestamp) -> Result<
         None => SenderKind::Person,
     };
     let id = MessageId::new(callback.msgid.as_str()).map_err(bad)?;
-    Ok(incoming(lane, message(id, chat, user, kind, content, attachments, context)))
+    Ok(incoming(
+        lane,
+        message(id, chat, user, kind, content, attachments, context),
+    ))
 }
 
-fn bot_event(
-    callback: &BotCallback,
-    user: UserId,
-    chat: ChatRef,
-    context: Option<String>,
-) -> Result<Body, Rejection> {
+fn bot_event(callback: &BotCallback, user: UserId, chat: ChatRef, context: Option<String>) -> Result<Body, Rejection> {
     let event = callback.event.as_ref().ok_or(Rejection::Malformed)?;
-    let name = event.get("eventtype").and_then(|t| t.as_str()).ok_or(Rejection::Malformed)?;
+    let name = event
+        .get("eventtype")
+        .and_then(|t| t.as_str())
+        .ok_or(Rejection::Malformed)?;
     let detail = event.get(name);
     Ok(match name {
         "enter_chat" => Body::ChatEntered {
@@ -429,7 +438,7 @@ fn bot_event(
         },
         "template_card_event" => {
             let card: BotCardEvent = detail
-                .and_then(|d| BotCardEvent::deserialize_from(d))
+                .and_then(BotCardEvent::deserialize_from)
                 .ok_or(Rejection::Malformed)?;
             Body::Click(Box::new(CardClick {
                 user,
@@ -444,7 +453,7 @@ fn bot_event(
         // were sent with a feedback id.
         "feedback_event" => {
             let id = detail.and_then(|d| d.get("id")).and_then(|id| id.as_str());
-            let kind = detail.and_then(|d| d.get("type")).and_then(|t| t.as_i64());
+            let kind = detail.and_then(|d| d.get("type")).and_then(serde_json::Value::as_i64);
             match (id.and_then(|id| MessageId::new(id).ok()), kind) {
                 (Some(message), Some(kind @ 1..=3)) => Body::Reaction {
                     message,
@@ -482,11 +491,7 @@ fn selected(items: Option<BotSelectedItems>) -> BTreeMap<String, Vec<String>> {
     values
 }
 
-fn bot_content(
-    kind: &str,
-    content: &BotContent,
-    strip: Option<&str>,
-) -> Option<(Vec<Segment>, Vec<Attachment>)> {
+fn bot_content(kind: &str, content: &BotContent, strip: Option<&str>) -> Option<(Vec<Segment>, Vec<Attachment>)> {
     let text = |text: &str| match strip {
         Some(name) => segments(&without_mention(text, name)),
         None => segments(text),
@@ -593,7 +598,21 @@ fn ends_name(c: char) -> bool {
         || (c.is_ascii_punctuation() && !matches!(c, '_' | '-' | '.'))
         || matches!(
             c,
-            '，' | '。' | '！' | '？' | '、' | '；' | '：' | '（' | '）' | '“' | '”' | '《' | '》' | '【' | '】' | '…'
+            '，' | '。'
+                | '！'
+                | '？'
+                | '、'
+                | '；'
+                | '：'
+                | '（'
+                | '）'
+                | '“'
+                | '”'
+                | '《'
+                | '》'
+                | '【'
+                | '】'
+                | '…'
         )
 }
 

@@ -12,7 +12,7 @@
 //! * `appchat/send`, `webhook/send`, uploads and the calendar have no key.
 
 use hutong_model::{
-    Action, CalendarEntry, ChatKind, ChatId, Message, MessageId, Prepared, RenderError, Target, UserId,
+    Action, CalendarEntry, ChatId, ChatKind, Message, MessageId, Prepared, RenderError, Target, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -44,18 +44,53 @@ const UPLOAD: usize = 20 << 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
 pub enum Call {
-    Send { user: UserId, body: Value },
-    ChatSend { body: Value },
-    ChatCreate { name: String, owner: UserId, users: Vec<UserId>, hello: String },
-    ChatUpdate { body: Value },
-    ChatGet { chat: ChatId },
-    CardUpdate { card: Option<String>, body: Value },
-    Recall { msgid: String },
-    Upload { name: String, kind: String, data: String },
-    Schedule { body: Value },
-    RobotSend { body: Value },
-    RobotUpload { name: String, kind: String, data: String },
-    Respond { url: String, until: i64, body: Value },
+    Send {
+        user: UserId,
+        body: Value,
+    },
+    ChatSend {
+        body: Value,
+    },
+    ChatCreate {
+        name: String,
+        owner: UserId,
+        users: Vec<UserId>,
+        hello: String,
+    },
+    ChatUpdate {
+        body: Value,
+    },
+    ChatGet {
+        chat: ChatId,
+    },
+    CardUpdate {
+        card: Option<String>,
+        body: Value,
+    },
+    Recall {
+        msgid: String,
+    },
+    Upload {
+        name: String,
+        kind: String,
+        data: String,
+    },
+    Schedule {
+        body: Value,
+    },
+    RobotSend {
+        body: Value,
+    },
+    RobotUpload {
+        name: String,
+        kind: String,
+        data: String,
+    },
+    Respond {
+        url: String,
+        until: i64,
+        body: Value,
+    },
 }
 
 /// What a message id of this adapter carries beyond the platform's own id: `msgid`, or for cards
@@ -106,7 +141,13 @@ impl CardHandle {
     }
 }
 
-fn prepared(api: &str, to: Option<&str>, weight: u32, call: &Call, window: Option<i64>) -> Result<Prepared, RenderError> {
+fn prepared(
+    api: &str,
+    to: Option<&str>,
+    weight: u32,
+    call: &Call,
+    window: Option<i64>,
+) -> Result<Prepared, RenderError> {
     Ok(Prepared {
         api: api.to_owned(),
         to: to.map(str::to_owned),
@@ -136,8 +177,14 @@ pub fn prepare(door: &Door, action: &Action) -> Result<Vec<Prepared>, RenderErro
 fn of_app(app: &AppDoor, action: &Action) -> Result<Vec<Prepared>, RenderError> {
     let kind = crate::config::APP;
     match action {
-        Action::Send { to: Target::User(user), content } => to_person(app, user, content, SEND_INTERVAL, SEND_WINDOW),
-        Action::Send { to: Target::Chat(chat), content } => to_chat(chat, content),
+        Action::Send {
+            to: Target::User(user),
+            content,
+        } => to_person(app, user, content, SEND_INTERVAL, SEND_WINDOW),
+        Action::Send {
+            to: Target::Chat(chat),
+            content,
+        } => to_chat(chat, content),
         Action::Reply { chat, content, .. } => match chat.kind {
             ChatKind::Group => to_chat(&chat.id, content),
             ChatKind::Direct => {
@@ -147,9 +194,15 @@ fn of_app(app: &AppDoor, action: &Action) -> Result<Vec<Prepared>, RenderError> 
         },
         Action::UpdateCard { card, context, content } => {
             let handle = CardHandle::read(card);
-            let context = context.as_deref().and_then(|c| serde_json::from_str::<ReplyContext>(c).ok());
+            let context = context
+                .as_deref()
+                .and_then(|c| serde_json::from_str::<ReplyContext>(c).ok());
             let (code, user) = match context {
-                Some(ReplyContext { code: Some(code), user: Some(user), .. }) => (code, user),
+                Some(ReplyContext {
+                    code: Some(code),
+                    user: Some(user),
+                    ..
+                }) => (code, user),
                 _ => match (handle.code, handle.user) {
                     (Some(code), Some(user)) => (code, user),
                     _ => {
@@ -171,14 +224,38 @@ fn of_app(app: &AppDoor, action: &Action) -> Result<Vec<Prepared>, RenderError> 
                 "response_code": code,
                 "template_card": card,
             });
-            let call = Call::CardUpdate { card: handle.task, body };
-            Ok(vec![prepared("message/update_template_card", Some(&user), 1, &call, Some(71 * HOUR))?])
+            let call = Call::CardUpdate {
+                card: handle.task,
+                body,
+            };
+            Ok(vec![prepared(
+                "message/update_template_card",
+                Some(&user),
+                1,
+                &call,
+                Some(71 * HOUR),
+            )?])
         }
         Action::Recall { message } => match CardHandle::read(message).msgid {
-            Some(msgid) => Ok(vec![prepared("message/recall", None, 1, &Call::Recall { msgid }, Some(24 * HOUR))?]),
-            None => Err(not_possible(kind, action, "only a message sent to a person has an id to recall it by")),
+            Some(msgid) => Ok(vec![prepared(
+                "message/recall",
+                None,
+                1,
+                &Call::Recall { msgid },
+                Some(24 * HOUR),
+            )?]),
+            None => Err(not_possible(
+                kind,
+                action,
+                "only a message sent to a person has an id to recall it by",
+            )),
         },
-        Action::CreateChat { name, owner, members, description } => {
+        Action::CreateChat {
+            name,
+            owner,
+            members,
+            description,
+        } => {
             let mut users = vec![owner.clone()];
             for user in members {
                 if !users.iter().any(|u| u.as_str().eq_ignore_ascii_case(user.as_str())) {
@@ -201,7 +278,12 @@ fn of_app(app: &AppDoor, action: &Action) -> Result<Vec<Prepared>, RenderError> 
                 Some(description) => leaf(description, Dialect::Anchors),
                 None => format!("「{}」建好了，欢迎大家。Welcome.", leaf(&name, Dialect::Anchors)),
             };
-            let call = Call::ChatCreate { name, owner: owner.clone(), users, hello: cut(&hello, 2048) };
+            let call = Call::ChatCreate {
+                name,
+                owner: owner.clone(),
+                users,
+                hello: cut(&hello, 2048),
+            };
             // The id stays taken, so a repeat is recognised for as long as the group exists.
             Ok(vec![prepared("appchat/create", None, 1, &call, Some(30 * 24 * HOUR))?])
         }
@@ -211,13 +293,23 @@ fn of_app(app: &AppDoor, action: &Action) -> Result<Vec<Prepared>, RenderError> 
         Action::RemoveMembers { chat, users } => members(chat, "del_user_list", users),
         Action::Upload { name, media_type, data } => {
             let media = media_kind(media_type);
-            let call = Call::Upload { name: file_name(name), kind: media.to_owned(), data: checked(data)? };
+            let call = Call::Upload {
+                name: file_name(name),
+                kind: media.to_owned(),
+                data: checked(data)?,
+            };
             Ok(vec![prepared("media/upload", None, 1, &call, None)?])
         }
         Action::Calendar { entry } => schedule(app, entry),
         Action::ListMembers { chat } => {
             let call = Call::ChatGet { chat: chat.clone() };
-            Ok(vec![prepared("appchat/get", Some(chat.as_str()), 1, &call, Some(30 * 24 * HOUR))?])
+            Ok(vec![prepared(
+                "appchat/get",
+                Some(chat.as_str()),
+                1,
+                &call,
+                Some(30 * 24 * HOUR),
+            )?])
         }
         Action::React { .. } | Action::Pin { .. } | Action::Urgent { .. } => {
             Err(not_possible(kind, action, "the platform has no such call"))
@@ -255,7 +347,10 @@ fn to_person(
             if marked {
                 body["duplicate_check_interval"] = json!(interval);
             }
-            let call = Call::Send { user: user.clone(), body };
+            let call = Call::Send {
+                user: user.clone(),
+                body,
+            };
             prepared("message/send", Some(user.as_str()), 1, &call, marked.then_some(window))
         })
         .collect()
@@ -274,8 +369,16 @@ pub fn mark(body: &mut Value, key: &str) {
     }
     for kind in ["text", "markdown"] {
         if let Some(Value::String(content)) = body.get_mut(kind).and_then(|b| b.get_mut("content")) {
-            let hash = key.bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
-            content.extend((0..16).map(|bit| if (hash ^ (hash >> 16)) >> bit & 1 == 0 { '\u{200b}' } else { '\u{200c}' }));
+            let hash = key
+                .bytes()
+                .fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+            content.extend((0..16).map(|bit| {
+                if (hash ^ (hash >> 16)) >> bit & 1 == 0 {
+                    '\u{200b}'
+                } else {
+                    '\u{200c}'
+                }
+            }));
         }
     }
 }
@@ -286,14 +389,28 @@ fn to_chat(chat: &ChatId, content: &Message) -> Result<Vec<Prepared>, RenderErro
         .map(|mut body| {
             body["chatid"] = json!(chat);
             body["safe"] = json!(0);
-            prepared("appchat/send", Some(chat.as_str()), CHAT_WEIGHT, &Call::ChatSend { body }, None)
+            prepared(
+                "appchat/send",
+                Some(chat.as_str()),
+                CHAT_WEIGHT,
+                &Call::ChatSend { body },
+                None,
+            )
         })
         .collect()
 }
 
 fn update(chat: &ChatId, field: &str, value: Value) -> Result<Vec<Prepared>, RenderError> {
-    let call = Call::ChatUpdate { body: json!({"chatid": chat, field: value}) };
-    Ok(vec![prepared("appchat/update", Some(chat.as_str()), 1, &call, Some(24 * HOUR))?])
+    let call = Call::ChatUpdate {
+        body: json!({"chatid": chat, field: value}),
+    };
+    Ok(vec![prepared(
+        "appchat/update",
+        Some(chat.as_str()),
+        1,
+        &call,
+        Some(24 * HOUR),
+    )?])
 }
 
 fn members(chat: &ChatId, field: &str, users: &[UserId]) -> Result<Vec<Prepared>, RenderError> {
@@ -314,7 +431,11 @@ fn schedule(app: &AppDoor, entry: &CalendarEntry) -> Result<Vec<Prepared>, Rende
         (None, None) => return Err(RenderError::Invalid("a calendar entry needs somebody to own it".into())),
     };
     if entry.attendees.len() > 2000 {
-        return Err(RenderError::TooLarge { what: "a calendar entry (attendees)", bytes: entry.attendees.len(), limit: 2000 });
+        return Err(RenderError::TooLarge {
+            what: "a calendar entry (attendees)",
+            bytes: entry.attendees.len(),
+            limit: 2000,
+        });
     }
     let attendees: Vec<Value> = entry.attendees.iter().map(|u| json!({"userid": u})).collect();
     let body = json!({"schedule": {
@@ -326,13 +447,21 @@ fn schedule(app: &AppDoor, entry: &CalendarEntry) -> Result<Vec<Prepared>, Rende
         "description": cut(&leaf(&entry.description, Dialect::Plain), 512),
         "reminders": {"is_remind": 1, "remind_before_event_secs": 900, "timezone": 8},
     }});
-    Ok(vec![prepared("oa/schedule/add", None, 1, &Call::Schedule { body }, None)?])
+    Ok(vec![prepared(
+        "oa/schedule/add",
+        None,
+        1,
+        &Call::Schedule { body },
+        None,
+    )?])
 }
 
 fn of_aibot(action: &Action) -> Result<Vec<Prepared>, RenderError> {
     let kind = crate::config::AIBOT;
     let (to, context, content) = match action {
-        Action::Reply { chat, context, content, .. } => (Some(chat.id.as_str()), context, content),
+        Action::Reply {
+            chat, context, content, ..
+        } => (Some(chat.id.as_str()), context, content),
         // The card itself can only be changed in the answer to the click's callback, which is given
         // before any rule has run: the new content is posted below it instead (document 101138).
         Action::UpdateCard { context, content, .. } => (None, context, content),
@@ -345,13 +474,22 @@ fn of_aibot(action: &Action) -> Result<Vec<Prepared>, RenderError> {
             ));
         }
     };
-    let context = context.as_deref().and_then(|c| serde_json::from_str::<ReplyContext>(c).ok());
-    let Some(ReplyContext { url: Some(url), until, .. }) = context else {
+    let context = context
+        .as_deref()
+        .and_then(|c| serde_json::from_str::<ReplyContext>(c).ok());
+    let Some(ReplyContext {
+        url: Some(url), until, ..
+    }) = context
+    else {
         return Err(not_possible(kind, action, "this event brought no address to answer to"));
     };
     let mut out = Vec::new();
     for body in render::message(content, Place::Answer)? {
-        let call = Call::Respond { url: url.clone(), until, body };
+        let call = Call::Respond {
+            url: url.clone(),
+            until,
+            body,
+        };
         out.push(prepared("aibot/response", to, 1, &call, Some(55 * MINUTE))?);
     }
     Ok(out)
@@ -360,14 +498,28 @@ fn of_aibot(action: &Action) -> Result<Vec<Prepared>, RenderError> {
 fn of_robot(own: &str, action: &Action) -> Result<Vec<Prepared>, RenderError> {
     let kind = crate::config::WEBHOOK;
     let content = match action {
-        Action::Send { to: Target::Chat(chat), content } if chat.as_str() == own => content,
+        Action::Send {
+            to: Target::Chat(chat),
+            content,
+        } if chat.as_str() == own => content,
         Action::Reply { chat, content, .. } if chat.id.as_str() == own => content,
         Action::Upload { name, media_type, data } => {
-            let media = if media_kind(media_type) == "voice" { "voice" } else { "file" };
-            let call = Call::RobotUpload { name: file_name(name), kind: media.to_owned(), data: checked(data)? };
+            let media = if media_kind(media_type) == "voice" {
+                "voice"
+            } else {
+                "file"
+            };
+            let call = Call::RobotUpload {
+                name: file_name(name),
+                kind: media.to_owned(),
+                data: checked(data)?,
+            };
             return Ok(vec![prepared("webhook/upload_media", None, 1, &call, None)?]);
         }
-        Action::Send { to: Target::Chat(_), .. } | Action::Reply { .. } => {
+        Action::Send {
+            to: Target::Chat(_), ..
+        }
+        | Action::Reply { .. } => {
             return Err(not_possible(kind, action, "a group robot posts to its own group only"));
         }
         _ => return Err(not_possible(kind, action, "a group robot can only post to its group")),
@@ -392,17 +544,31 @@ fn media_kind(media_type: &str) -> &'static str {
 fn file_name(name: &str) -> String {
     let name: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
+                c
+            } else {
+                '_'
+            }
+        })
         .take(120)
         .collect();
-    if name.trim_matches(['_', '.']).is_empty() { "file".to_owned() } else { name }
+    if name.trim_matches(['_', '.']).is_empty() {
+        "file".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Base64 of 6 bytes to 20 MB.
 fn checked(data: &str) -> Result<String, RenderError> {
     let bytes = data.len() / 4 * 3;
     if bytes > UPLOAD {
-        return Err(RenderError::TooLarge { what: "an upload", bytes, limit: UPLOAD });
+        return Err(RenderError::TooLarge {
+            what: "an upload",
+            bytes,
+            limit: UPLOAD,
+        });
     }
     if data.len() < 8 {
         return Err(RenderError::Invalid("an upload has more than 5 bytes".into()));
@@ -423,11 +589,20 @@ mod tests {
             user: Some("u".into()),
         };
         assert_eq!(CardHandle::read(&full.id().unwrap()), full);
-        let long = CardHandle { code: Some("c".repeat(300)), ..full.clone() };
+        let long = CardHandle {
+            code: Some("c".repeat(300)),
+            ..full.clone()
+        };
         assert_eq!(CardHandle::read(&long.id().unwrap()).code, None);
-        let plain = CardHandle { msgid: Some("m=".into()), ..CardHandle::default() };
+        let plain = CardHandle {
+            msgid: Some("m=".into()),
+            ..CardHandle::default()
+        };
         assert_eq!(plain.id().unwrap().as_str(), "m=");
-        assert_eq!(CardHandle::read(&MessageId::new("k!").unwrap()).task.as_deref(), Some("k"));
+        assert_eq!(
+            CardHandle::read(&MessageId::new("k!").unwrap()).task.as_deref(),
+            Some("k")
+        );
     }
 
     #[test]

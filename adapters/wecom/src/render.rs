@@ -10,9 +10,7 @@
 //! Limits are bytes of UTF-8 and the app's text is cut silently by the platform, so longer content
 //! is split here, between lines where possible (documents 90236, 90248, 99110, 101138).
 
-use hutong_model::{
-    Block, Button, ButtonStyle, Chart, Field, FieldKind, Form, Inline, Message, RenderError, Table,
-};
+use hutong_model::{Block, Button, ButtonStyle, Chart, Field, FieldKind, Form, Inline, Message, RenderError, Table};
 use serde_json::{Value, json};
 
 use crate::normalise::NOTHING_CHOSEN;
@@ -124,7 +122,11 @@ fn answer(message: &Message) -> Value {
     }
     let mut lines = Lines::of(message, Dialect::MarkdownV2, Mentions::Names);
     let mut parts = lines.pack(Place::Answer.markdown_limit() - '…'.len_utf8());
-    let mut content = if parts.is_empty() { String::new() } else { parts.swap_remove(0) };
+    let mut content = if parts.is_empty() {
+        String::new()
+    } else {
+        parts.swap_remove(0)
+    };
     if !parts.is_empty() {
         content.push('…');
     }
@@ -135,7 +137,10 @@ fn written(message: &Message, place: Place) -> Result<Vec<Value>, RenderError> {
     let inlines = || message.blocks.iter().flat_map(inlines_of);
     let everyone = inlines().any(|i| matches!(i, Inline::MentionAll(_)));
     let people = inlines().any(|i| matches!(i, Inline::Mention { .. }));
-    let tables = message.blocks.iter().any(|b| matches!(b, Block::Table(_) | Block::Chart(_)));
+    let tables = message
+        .blocks
+        .iter()
+        .any(|b| matches!(b, Block::Table(_) | Block::Chart(_)));
     let structured = message.card
         || message.title.is_some()
         || message
@@ -269,9 +274,21 @@ impl Lines {
         if let Some(title) = &message.title {
             let title = line_leaf(title, dialect);
             if dialect.is_markdown() {
-                lines.push("### ", vec![Span { text: title, ..Span::default() }]);
+                lines.push(
+                    "### ",
+                    vec![Span {
+                        text: title,
+                        ..Span::default()
+                    }],
+                );
             } else {
-                lines.push("", vec![Span { text: format!("【{title}】"), ..Span::default() }]);
+                lines.push(
+                    "",
+                    vec![Span {
+                        text: format!("【{title}】"),
+                        ..Span::default()
+                    }],
+                );
             }
         }
         for block in &message.blocks {
@@ -290,7 +307,13 @@ impl Lines {
 
     fn text(&mut self, prefix: &str, text: &str) {
         let text = line_leaf(text, self.dialect);
-        self.push(prefix, vec![Span { text, ..Span::default() }]);
+        self.push(
+            prefix,
+            vec![Span {
+                text,
+                ..Span::default()
+            }],
+        );
     }
 
     fn block(&mut self, block: &Block) {
@@ -321,7 +344,10 @@ impl Lines {
                     let mut spans: Vec<Span> = Vec::new();
                     for line in self.inline_lines(item) {
                         if !spans.is_empty() {
-                            spans.push(Span { text: " ".into(), ..Span::default() });
+                            spans.push(Span {
+                                text: " ".into(),
+                                ..Span::default()
+                            });
                         }
                         spans.extend(line);
                     }
@@ -395,7 +421,11 @@ impl Lines {
             Inline::Strong(text) => {
                 let text = line_leaf(text, dialect);
                 let text = text.trim();
-                let mark = if dialect.is_markdown() && !text.is_empty() { "**" } else { "" };
+                let mark = if dialect.is_markdown() && !text.is_empty() {
+                    "**"
+                } else {
+                    ""
+                };
                 Span {
                     open: mark.into(),
                     text: text.to_owned(),
@@ -411,9 +441,15 @@ impl Lines {
                         if !self.listed.iter().any(|id| id == user.as_str()) {
                             self.listed.push(user.to_string());
                         }
-                        Span { text: shown, ..Span::default() }
+                        Span {
+                            text: shown,
+                            ..Span::default()
+                        }
                     }
-                    Mentions::Names => Span { text: shown, ..Span::default() },
+                    Mentions::Names => Span {
+                        text: shown,
+                        ..Span::default()
+                    },
                 }
             }
             Inline::MentionAll(_) => {
@@ -428,7 +464,10 @@ impl Lines {
             Inline::Link { label, url } => {
                 let words = line_leaf(if label.is_empty() { "链接" } else { label }, dialect);
                 match (safe_url(url), dialect) {
-                    (None, _) => Span { text: words, ..Span::default() },
+                    (None, _) => Span {
+                        text: words,
+                        ..Span::default()
+                    },
                     (Some(url), Dialect::Markdown | Dialect::MarkdownV2) => Span {
                         open: "[".into(),
                         text: words,
@@ -485,7 +524,11 @@ impl Lines {
                 .collect::<Vec<_>>()
                 .join(" ｜ ")
         };
-        let mark = if dialect.is_markdown() && !table.columns.is_empty() { "**" } else { "" };
+        let mark = if dialect.is_markdown() && !table.columns.is_empty() {
+            "**"
+        } else {
+            ""
+        };
         self.push(
             "",
             vec![Span {
@@ -567,7 +610,13 @@ impl Lines {
             } else {
                 format!("{label}：把这几个字发给机器人 send these words to the bot")
             };
-            self.push("▸ ", vec![Span { text, ..Span::default() }]);
+            self.push(
+                "▸ ",
+                vec![Span {
+                    text,
+                    ..Span::default()
+                }],
+            );
         }
     }
 
@@ -653,7 +702,10 @@ fn number(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 {
         format!("{value:.0}")
     } else {
-        format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
+        format!("{value:.2}")
+            .trim_end_matches('0')
+            .trim_end_matches('.')
+            .to_owned()
     }
 }
 

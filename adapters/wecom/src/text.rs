@@ -89,7 +89,9 @@ pub fn leaf(text: &str, dialect: Dialect) -> String {
 }
 
 fn is_entity(after: &str) -> bool {
-    let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '#')).unwrap_or(after.len());
+    let end = after
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '#'))
+        .unwrap_or(after.len());
     end > 0 && after[end..].starts_with(';')
 }
 
@@ -174,7 +176,10 @@ mod tests {
 
     #[test]
     fn foreign_text_is_inert() {
-        assert_eq!(leaf("<@all> **b** [x](http://e)", Dialect::Markdown), "＜@all＞ ＊＊b＊＊ ［x］(http：//e)");
+        assert_eq!(
+            leaf("<@all> **b** [x](http://e)", Dialect::Markdown),
+            "＜@all＞ ＊＊b＊＊ ［x］(http：//e)"
+        );
         assert_eq!(leaf("R&D &lt;@all&gt; a*b", Dialect::Plain), "R&D ＆lt;@all＆gt; a*b");
         assert_eq!(leaf("a\u{202e}b\u{200b}\u{0}\r\n\n\n\nc", Dialect::Plain), "ab\n\nc");
         assert_eq!(guard("  1. x", Dialect::Markdown), "·1. x");
@@ -184,7 +189,10 @@ mod tests {
 
     #[test]
     fn addresses_end_where_we_end_them() {
-        assert_eq!(safe_url("https://e.org/a)b?x=\"1\"").unwrap(), "https://e.org/a%29b?x=%221%22");
+        assert_eq!(
+            safe_url("https://e.org/a)b?x=\"1\"").unwrap(),
+            "https://e.org/a%29b?x=%221%22"
+        );
         for bad in ["javascript:alert(1)", "e.org", "https://u:p@e.org/", "data:text/html,x"] {
             assert_eq!(safe_url(bad), None, "{bad}");
         }

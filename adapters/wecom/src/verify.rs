@@ -230,9 +230,7 @@ impl Query {
 
     /// The time of the request, in whole seconds.
     pub fn time(&self) -> Result<Timestamp, Rejection> {
-        if self.timestamp.is_empty()
-            || self.timestamp.len() > 12
-            || !self.timestamp.bytes().all(|b| b.is_ascii_digit())
+        if self.timestamp.is_empty() || self.timestamp.len() > 12 || !self.timestamp.bytes().all(|b| b.is_ascii_digit())
         {
             return Err(Rejection::Malformed);
         }
