@@ -2,4 +2,4 @@
 
 use hutong_model::PlatformEntry;
 
-pub const ALL: &[PlatformEntry] = &[hutong_dingtalk::ENTRY, hutong_wecom::ENTRY];
+pub const ALL: &[PlatformEntry] = &[hutong_feishu::ENTRY, hutong_dingtalk::ENTRY, hutong_wecom::ENTRY];
