@@ -14,6 +14,7 @@ mod mutated;
 mod problems;
 mod sample;
 mod secrets;
+mod section;
 
 /// An adapter that only knows what it can do.
 pub(crate) struct Fake {
@@ -177,3 +178,20 @@ app_id = "cli_1"
 app_secret = { env = "APP_SECRET" }
 encrypt_key = { file = "/run/secret" }
 "#;
+
+/// The sample with every block switched on, with the apps of the fake platform in place of those
+/// of the real ones.
+pub(super) fn full_sample() -> String {
+    let mut out = APP.replace("\"fs\"", "\"feishu\"");
+    let mut skip = false;
+    for line in super::builtin::sample().lines() {
+        if line.starts_with('[') {
+            skip = line == "[[app]]";
+        }
+        if !skip {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
