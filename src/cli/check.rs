@@ -10,7 +10,6 @@ use crate::config::{
     Checked, Environment, Holidays, Language, Loader, OnHoliday, OnMakeupWorkday, ScheduleCheck, ScheduleSpec,
 };
 
-#[path = "check/ruled_out.rs"]
 mod ruled_out;
 
 use ruled_out::{RuledOut, SEES, Words, ability_words, notes, ruled_out};

@@ -51,9 +51,6 @@ use toml::de::{DeTable, DeValue};
 
 mod app;
 pub mod builtin;
-/// The core of `hutong check`.
-#[path = "../cli/check.rs"]
-pub mod check;
 mod env;
 mod field;
 mod nearest;

@@ -188,3 +188,21 @@ fn gaps_between_sample_and_platforms_are_named() {
         ]
     );
 }
+
+#[test]
+fn the_sample_shows_every_key_of_every_platform() {
+    assert_eq!(builtin::sample_gaps(crate::adapters::ALL), Vec::<String>::new());
+}
+
+#[test]
+fn the_apps_of_the_sample_are_read_key_by_key() {
+    // Only the variables are missing, and values that an adapter checks are examples.
+    let problems = load(builtin::sample(), "sample", &environment(), crate::adapters::ALL).unwrap_err();
+    for problem in &problems {
+        let known = problem.what.starts_with("the variable ") || problem.key.starts_with("app[");
+        assert!(
+            known && problem.what != "there is no such key" && problem.what != "is missing",
+            "{problem:?}"
+        );
+    }
+}
