@@ -10,6 +10,7 @@ use crate::config::{
     Checked, Environment, Holidays, Language, Loader, OnHoliday, OnMakeupWorkday, ScheduleCheck, ScheduleSpec,
 };
 
+pub mod dates;
 mod ruled_out;
 
 use ruled_out::{RuledOut, SEES, Words, ability_words, notes, ruled_out};
@@ -89,6 +90,26 @@ pub fn check(
     })
 }
 
+/// [`run`] with the scheduler's own check and dates, after the time of the environment's clock, for the command line.
+pub fn with_dates(
+    text: &str,
+    file: &str,
+    env: &dyn Environment,
+    platforms: &[PlatformEntry],
+    format: Format,
+) -> (ExitStatus, String) {
+    let now = env.clock().now();
+    run(&Request {
+        text,
+        file,
+        env,
+        platforms,
+        schedule_check: Some(&dates::schedule_check(now)),
+        next_dates: &dates::next_dates(now),
+        format,
+    })
+}
+
 /// Checks a configuration and says what it will do. Reads nothing but what it is given.
 pub fn run(request: &Request<'_>) -> (ExitStatus, String) {
     let mut loader = Loader::new(request.env, request.platforms);
@@ -104,7 +125,10 @@ pub fn run(request: &Request<'_>) -> (ExitStatus, String) {
             (ExitStatus::BadConfig, out)
         }
         Ok(checked) => {
-            let report = Report::of(&checked, request.next_dates);
+            let mut report = Report::of(&checked, request.next_dates);
+            report
+                .notes
+                .extend(dates::coverage(&checked.holidays, request.env.clock().now()));
             let out = match request.format {
                 Format::Text { .. } => report.text(request.file),
                 Format::Json => report.json(request.file),
@@ -350,7 +374,7 @@ zone = "Europe/Berlin"
 every = { weekday = "fri", time = "16:00" }
 "#;
 
-    fn dates(planned: &Planned<'_>) -> Vec<String> {
+    fn dates_of(planned: &Planned<'_>) -> Vec<String> {
         (1..=9)
             .map(|n| format!("date {n} of {} in {}", planned.spec, planned.zone))
             .collect()
@@ -363,7 +387,7 @@ every = { weekday = "fri", time = "16:00" }
             env: &environment(),
             platforms: &PLATFORMS,
             schedule_check: None,
-            next_dates: &dates,
+            next_dates: &dates_of,
             format,
         })
     }
@@ -375,7 +399,7 @@ every = { weekday = "fri", time = "16:00" }
             "hutong.toml",
             &environment(),
             &PLATFORMS,
-            &dates,
+            &dates_of,
         );
         insta::assert_snapshot!(out, @r"
         hutong.toml: 没有问题
@@ -419,6 +443,7 @@ every = { weekday = "fri", time = "16:00" }
 
         提醒
           - 没有 public_url:消息里没有网页链接
+          - 2027 年只有法定假日,调休未知:通知发布后更新节假日文件
         ");
         assert_eq!(status.code(), 0);
     }
@@ -439,6 +464,7 @@ every = { weekday = "fri", time = "16:00" }
 
         notes
           - there is no admin yet: add a [[role]] block with role = "admin"
+          - 2027: only statutory holidays are known; update the holiday file after the yearly notice
         "#);
     }
 
@@ -464,6 +490,19 @@ every = { weekday = "fri", time = "16:00" }
             column["why"]["en"],
             "it cannot post to groups: this column is never sent"
         );
+    }
+
+    #[test]
+    fn real_dates_follow_the_clock_of_the_environment() {
+        let text = format!("{APP}{PRIVATE}");
+        let (_, out) = with_dates(&text, "f", &environment(), &PLATFORMS, Format::Text { colour: false });
+        assert!(
+            out.contains("  report: 每周一 10:00 (Asia/Shanghai)\n    2026-11-30 周一 Mon 10:00\n"),
+            "{out}"
+        );
+        let never = "[report]\nwhen = { cron = \"0 9 30 2 *\" }\n";
+        let (status, _) = with_dates(never, "f", &environment(), &PLATFORMS, Format::Json);
+        assert_eq!(status, ExitStatus::BadConfig);
     }
 
     #[test]
@@ -496,7 +535,7 @@ every = { weekday = "fri", time = "16:00" }
             env: &environment(),
             platforms: &PLATFORMS,
             schedule_check: Some(&never),
-            next_dates: &dates,
+            next_dates: &dates_of,
             format: Format::Text { colour: false },
         });
         assert_eq!(status, ExitStatus::BadConfig);

@@ -14,7 +14,7 @@ pub(super) struct Words {
     pub en: String,
 }
 
-fn words(zh: impl Into<String>, en: impl Into<String>) -> Words {
+pub(super) fn words(zh: impl Into<String>, en: impl Into<String>) -> Words {
     Words {
         zh: zh.into(),
         en: en.into(),

@@ -494,6 +494,10 @@ fn contradictions_between_keys_are_told() {
         told("[holidays]\npath = \"none.toml\"\n"),
         ["2:8 holidays.path: the file \"none.toml\" cannot be read: entity not found"]
     );
+    assert_eq!(
+        told("[holidays]\npath = \"broken.toml\"\n"),
+        ["2:8 holidays.path: the holiday file has schema 2, this program reads schema 1"]
+    );
 }
 
 #[test]
