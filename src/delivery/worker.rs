@@ -270,7 +270,8 @@ impl Delivery {
                         break;
                     }
                     let page = store::heads(&self.store, tx, app, interactive, now, after, PAGE).await?;
-                    let short = page.len() < PAGE;
+                    let rows = page.len();
+                    let mut stuck = 0;
                     for row in page {
                         after = row.seq;
                         if let Some(next) = row.case(now).before_sending(now) {
@@ -298,10 +299,14 @@ impl Delivery {
                                 lanes.insert(row.lane.clone());
                                 plan.send.push(row);
                             }
-                            Permit::At(at) => plan.earliest = Some(plan.earliest.map_or(at, |e| e.min(at))),
+                            Permit::At { at, everywhere } => {
+                                plan.earliest = Some(plan.earliest.map_or(at, |e| e.min(at)));
+                                stuck += usize::from(everywhere);
+                            }
                         }
                     }
-                    if short {
+                    // A page full of calls that wait for the app's own limit: those behind wait as well.
+                    if rows < PAGE || stuck == rows {
                         break;
                     }
                 }
