@@ -5,8 +5,12 @@
 //! one transaction with their effects, and delivered by the outbox. See `ARCHITECTURE.md`.
 
 pub mod access;
+pub mod adapters;
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod config;
 pub mod delivery;
 pub mod directory;
 pub mod ids;
@@ -15,5 +19,6 @@ pub mod ingress;
 pub mod rules;
 pub mod schedule;
 pub mod store;
+pub mod telemetry;
 pub mod text;
 pub mod trace;
