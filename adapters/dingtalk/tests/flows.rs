@@ -548,6 +548,31 @@ async fn read_events_come_where_they_are_ticked() {
     assert!(messages.contains(&receipt.message.unwrap()));
 }
 
+#[tokio::test]
+async fn a_quote_and_a_repeat_are_recognised() {
+    let w = World::new().await;
+    let chat = w.group(&["u_chen", "u_lin"]).await;
+    w.send(&chat, Message::text("问题？")).await;
+    let quoted = w.newest_id(chat.as_str());
+    w.arrived();
+    w.act(Verb::Say {
+        person: "u_lin".into(),
+        chat: ChatSel::Chat(chat.as_str().into()),
+        text: "<@bot> 这个怎么处理".into(),
+        reply_to: Some(quoted.clone()),
+    })
+    .await;
+    let first = w.arrived();
+    let Body::Message(message) = &first[0].body else {
+        panic!("{first:?}")
+    };
+    assert_eq!(message.reply_to.as_ref().unwrap().as_str(), quoted);
+    let done = w.act(Verb::RepeatCallbacks { count: 1 }).await;
+    assert_eq!(done.callbacks_ok, 1);
+    assert_eq!(w.arrived(), first, "the same message, signed afresh");
+    w.no_complaints();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_chats_at_once_and_fast() {
     let w = Arc::new(World::new().await);
@@ -592,5 +617,45 @@ async fn many_chats_at_once_and_fast() {
         assert_eq!(order, expected);
     }
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    w.no_complaints();
+}
+
+/// The demo company's plant works in DingTalk: its four weeks, played as fast as they go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_history_plays_in_seconds() {
+    use hutong_model::{ManualClock, Platform};
+    use hutong_simkit::company::{self, PlatformApps, Player};
+    let clock = ManualClock::at(Timestamp(START));
+    let sim = hutong_dingtalk::sim::start(hutong_dingtalk::sim::SimOptions {
+        org: company::org(Platform::DingTalk),
+        clock: Arc::new(clock.clone()),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        apps: vec![hutong_dingtalk::sim::SimAppSpec::new("bot", "胡同")],
+        extra: None,
+    })
+    .await
+    .unwrap();
+    let w = World::on(sim, clock).await;
+    let apps = PlatformApps {
+        direct: "bot".into(),
+        groups: vec!["bot".into()],
+    };
+    let mut player = Player::new(BTreeMap::from([(Platform::DingTalk, apps)]));
+    let started = std::time::Instant::now();
+    let mut played = 0;
+    let (mut ok, mut failed) = (0, 0);
+    for step in company::history(4, Timestamp(START), 7, company::monday_to_friday) {
+        w.clock.set(step.at);
+        if let Some(done) = player.play(w.sim.as_ref(), &step).await {
+            let done = done.unwrap();
+            ok += done.callbacks_ok;
+            failed += done.callbacks_failed;
+            played += 1;
+        }
+    }
+    println!("{played} steps, {ok} callbacks in {:?}", started.elapsed());
+    assert!(played > 300, "{played}");
+    assert!(ok > 0 && failed == 0, "{ok} {failed}");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     w.no_complaints();
 }

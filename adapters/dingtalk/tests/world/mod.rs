@@ -121,6 +121,11 @@ impl World {
         })
         .await
         .unwrap();
+        Self::on(sim, clock).await
+    }
+
+    /// Around a simulator that runs already; its first app is ours.
+    pub async fn on(sim: Arc<DingTalkSim>, clock: ManualClock) -> Self {
         let app = sim.apps().remove(0);
         let adapter = (hutong_dingtalk::ENTRY.build)(Build {
             app: AppId::new("dt").unwrap(),
