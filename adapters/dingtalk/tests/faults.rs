@@ -337,3 +337,75 @@ async fn what_the_platform_would_refuse_is_written_down() {
     };
     assert!(matches!(w.sim.act(verb).await, Err(SimError::Refused(_))));
 }
+
+/// Calls that the adapter does not need, for developers of other bots.
+#[tokio::test]
+async fn the_other_ways_of_the_platform_work_too() {
+    use serde_json::{Value, json};
+    let w = World::new().await;
+    let group = w.group(&["u_chen", "u_lin"]).await;
+    let settings = w.sim.apps().remove(0).settings;
+    let client = hutong_simkit::ladder::loopback_client(Duration::from_secs(2)).unwrap();
+    let base = w.sim.base_url();
+    let post = async |path: &str, token: &str, body: Value| -> Value {
+        let answer = client
+            .post(format!("{base}{path}"))
+            .header("x-acs-dingtalk-access-token", token)
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    };
+    let login = json!({
+        "appKey": settings.text("client_id"),
+        "appSecret": settings.secret("client_secret").unwrap().expose(),
+    });
+    let token = post(TOKEN, "", login).await["accessToken"].as_str().unwrap().to_owned();
+    // Two steps for a card.
+    let made = post(
+        "/v1.0/card/instances",
+        &token,
+        json!({
+            "cardTemplateId": settings.text("card_template_id"), "outTrackId": "t1", "callbackType": "HTTP",
+            "callbackRouteKey": settings.text("card_route_key"), "cardData": {"cardParamMap": {"title": "两步"}},
+            "imGroupOpenSpaceModel": {"supportForward": true},
+        }),
+    )
+    .await;
+    assert_eq!(made["result"], "t1");
+    assert_eq!(w.robot_messages(&group), 0);
+    let robot = json!({"robotCode": settings.text("robot_code")});
+    let body = json!({
+        "outTrackId": "t1", "openSpaceId": format!("dtv1.card//im_group.{group}"), "imGroupOpenDeliverModel": robot,
+    });
+    let shown = post("/v1.0/card/instances/deliver", &token, body).await;
+    assert_eq!(shown["result"][0]["success"], true);
+    assert_eq!(world::said(&w.newest(&group, "u_lin")), "两步");
+    // A plain group, without the robot.
+    let made = post(
+        "/v1.0/im/group/create",
+        &token,
+        json!({"name": "普通群", "owner": "u_chen", "ownerType": "emp", "useridlist": ["u_lin"]}),
+    )
+    .await;
+    let chat = hutong_model::ChatId::new(made["openConversationId"].as_str().unwrap()).unwrap();
+    let old = made["chatid"].as_str().unwrap();
+    let body = json!({"chatid": old, "name": "改名群", "add_useridlist": ["u_wu"], "del_useridlist": ["u_lin"]});
+    assert_eq!(post("/v1.0/im/group/update", &token, body).await["success"], true);
+    let path = format!("/v1.0/im/chat/{old}/convertToOpenConversationId");
+    assert_eq!(
+        post(&path, &token, Value::Null).await["openConversationId"],
+        chat.as_str()
+    );
+    let shown = w.sim.chats().into_iter().find(|c| c.id == chat.as_str()).unwrap();
+    assert_eq!(
+        (shown.name.as_str(), shown.members.as_slice()),
+        ("改名群", &["u_chen".to_owned(), "u_wu".to_owned()][..])
+    );
+    w.no_complaints();
+    assert!(matches!(
+        w.outcome(&to_chat(&chat, Message::text("x"))).await,
+        Outcome::Rejected { .. }
+    ));
+}

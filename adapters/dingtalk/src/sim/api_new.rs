@@ -10,7 +10,7 @@ use hutong_simkit::judge::Limit;
 use serde_json::{Map, Value, json};
 
 use super::show::{self, At};
-use super::state::{BLOCK_MS, Card, Content, DAY_MS, Route, State, union_id};
+use super::state::{BLOCK_MS, Content, DAY_MS, State, union_id};
 use super::{Core, group_events};
 
 /// A request that the platform does not carry out.
@@ -23,7 +23,7 @@ pub struct Refusal {
     pub quiet: bool,
 }
 
-fn no(code: &str, text: impl Into<String>) -> Refusal {
+pub(super) fn no(code: &str, text: impl Into<String>) -> Refusal {
     Refusal {
         status: 400,
         code: code.to_owned(),
@@ -32,13 +32,13 @@ fn no(code: &str, text: impl Into<String>) -> Refusal {
     }
 }
 
-type Answer = Result<Value, Refusal>;
+pub(super) type Answer = Result<Value, Refusal>;
 
 /// A JSON object with exactly these keys allowed.
-struct Body<'a>(&'a Map<String, Value>);
+pub(super) struct Body<'a>(pub(super) &'a Map<String, Value>);
 
 impl<'a> Body<'a> {
-    fn of(value: &'a Value, allowed: &[&str], code: &str) -> Result<Self, Refusal> {
+    pub(super) fn of(value: &'a Value, allowed: &[&str], code: &str) -> Result<Self, Refusal> {
         let map = value
             .as_object()
             .ok_or_else(|| no(code, "the body is not a JSON object"))?;
@@ -48,18 +48,18 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn text(&self, key: &str, code: &str) -> Result<&'a str, Refusal> {
+    pub(super) fn text(&self, key: &str, code: &str) -> Result<&'a str, Refusal> {
         match self.0.get(key).and_then(Value::as_str) {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(no(code, format!("{key} must be a text"))),
         }
     }
 
-    fn optional(&self, key: &str) -> Option<&'a str> {
+    pub(super) fn optional(&self, key: &str) -> Option<&'a str> {
         self.0.get(key).and_then(Value::as_str)
     }
 
-    fn texts(&self, key: &str, code: &str) -> Result<Vec<String>, Refusal> {
+    pub(super) fn texts(&self, key: &str, code: &str) -> Result<Vec<String>, Refusal> {
         let list = self.0.get(key).and_then(Value::as_array);
         let list = list.ok_or_else(|| no(code, format!("{key} must be a list")))?;
         list.iter()
@@ -123,8 +123,12 @@ pub fn answer(core: &Core, state: &mut State, call: &Call<'_>, now: Timestamp) -
         ("POST", "/v1.0/robot/otoMessages/batchRecall") => ctx.recall(body, false),
         ("POST", "/v1.0/robot/ding/send") => ctx.ding(body),
         ("POST", "/v1.0/card/instances/createAndDeliver") => ctx.create_card(body),
+        ("POST", "/v1.0/card/instances") => ctx.card(body),
+        ("POST", "/v1.0/card/instances/deliver") => ctx.deliver_card(body),
         ("PUT", "/v1.0/card/instances") => ctx.update_card(body),
         ("POST", "/v1.0/card/callbacks/register") => ctx.register(body),
+        ("POST", "/v1.0/im/group/create") => ctx.create_plain(body),
+        ("POST", "/v1.0/im/group/update") => ctx.update_plain(body),
         ("POST", "/v1.0/im/sceneGroup/create") => ctx.create_group(body),
         ("POST", "/v1.0/im/sceneGroup/update") => ctx.update_group(body),
         ("POST", "/v1.0/im/sceneGroup/member/add") => ctx.members(body, true),
@@ -132,6 +136,7 @@ pub fn answer(core: &Core, state: &mut State, call: &Call<'_>, now: Timestamp) -
         ("POST", "/v1.0/im/sceneGroups/members/batchQuery") => ctx.member_list(body),
         ("POST", "/v1.0/im/sceneGroups/query") => ctx.group_info(body),
         ("POST", "/v1.0/im/chat/scenegroup/disband") => ctx.disband(body),
+        ("POST", path) if path.ends_with("/convertToOpenConversationId") => ctx.convert(path),
         ("POST", path) if path.starts_with("/v1.0/calendar/users/") => ctx.calendar(path, body, call.client_token),
         // An unknown path answers 200 in the shape of the old generation.
         _ => Err(Refusal {
@@ -156,11 +161,11 @@ fn access_token(state: &mut State, body: &Value, now: i64) -> Answer {
     Ok(json!({ "accessToken": token, "expireIn": super::state::TOKEN_MS / 1000 }))
 }
 
-struct Ctx<'a> {
-    core: &'a Core,
-    state: &'a mut State,
-    app: String,
-    now: i64,
+pub(super) struct Ctx<'a> {
+    pub(super) core: &'a Core,
+    pub(super) state: &'a mut State,
+    pub(super) app: String,
+    pub(super) now: i64,
 }
 
 /// Keys of each message template, all of them texts (robot-message-type page).
@@ -185,7 +190,7 @@ impl Ctx<'_> {
     }
 
     /// A group with this robot in it.
-    fn group(&self, id: &str) -> Result<(), Refusal> {
+    pub(super) fn group(&self, id: &str) -> Result<(), Refusal> {
         let chat = self.state.chat(id).filter(|c| c.group);
         let chat = chat.ok_or_else(|| no("invalid.openConversationId", "无效的会话"))?;
         if chat.disbanded {
@@ -394,208 +399,6 @@ impl Ctx<'_> {
         Ok(json!({ "openDingId": id, "failedList": bad }))
     }
 
-    fn create_card(&mut self, body: &Value) -> Answer {
-        let allowed = [
-            "cardTemplateId",
-            "outTrackId",
-            "callbackType",
-            "callbackRouteKey",
-            "cardData",
-            "privateData",
-            "userIdType",
-            "cardAtUserIds",
-            "openSpaceId",
-            "imGroupOpenSpaceModel",
-            "imGroupOpenDeliverModel",
-            "imRobotOpenSpaceModel",
-            "imRobotOpenDeliverModel",
-        ];
-        let body = Body::of(body, &allowed, "param.invalid")?;
-        let track = body.text("outTrackId", "param.outTrackIdEmpty")?.to_owned();
-        let template = body.text("cardTemplateId", "param.cardTemplateIdEmpty")?;
-        let (known, robot_code) = match self.state.app(&self.app) {
-            Some(app) => (
-                app.spec.card_template_id.as_deref() == Some(template),
-                app.spec.robot_code.clone(),
-            ),
-            None => (false, String::new()),
-        };
-        if !known {
-            return Err(no("param.templateNotExist", template));
-        }
-        if self.state.cards.contains_key(&track) {
-            return Err(Refusal {
-                quiet: true,
-                ..no("param.cardAlreadyExist", track)
-            });
-        }
-        let route = body.text("callbackRouteKey", "param.invalid")?.to_owned();
-        if body.optional("callbackType") != Some("HTTP")
-            || !self.state.routes.contains_key(&(self.app.clone(), route.clone()))
-        {
-            return Err(no("param.invalid", format!("callbackRouteKey {route} 未注册")));
-        }
-        let params = params(body.0.get("cardData"), "param.cardPublicDataEmpty")?;
-        let space = body.text("openSpaceId", "param.openSpaceIdEmpty")?;
-        let place = space
-            .strip_prefix("dtv1.card//")
-            .and_then(|s| s.split_once('.'))
-            .ok_or_else(|| no("param.openSpaceIdInvalid", space))?;
-        let group = place.0.eq_ignore_ascii_case("im_group");
-        let (space_model, deliver) = if group {
-            ("imGroupOpenSpaceModel", "imGroupOpenDeliverModel")
-        } else if place.0.eq_ignore_ascii_case("im_robot") {
-            ("imRobotOpenSpaceModel", "imRobotOpenDeliverModel")
-        } else {
-            return Err(no("param.openSpaceIdInvalid", space));
-        };
-        if !body.0.get(space_model).is_some_and(Value::is_object) {
-            return Err(no("param.openSpaceModelInvalid", space_model));
-        }
-        let deliver = body
-            .0
-            .get(deliver)
-            .and_then(Value::as_object)
-            .ok_or_else(|| no("param.openDeliverModelEmpty", deliver))?;
-        if deliver.get("robotCode").and_then(Value::as_str) != Some(&robot_code) {
-            return Err(no("param.openDeliverModelError", "robotCode"));
-        }
-        let failed = |why: &str| {
-            json!({ "success": true, "result": { "outTrackId": track, "deliverResults": [{
-                "spaceType": place.0, "spaceId": place.1, "success": false, "carrierId": "", "errorMsg": why,
-            }] } })
-        };
-        let chat = if group {
-            if let Err(refusal) = self.group(place.1) {
-                self.core.complain(format!("card: {} {}", refusal.code, refusal.text));
-                return Ok(failed(&refusal.code));
-            }
-            place.1.to_owned()
-        } else {
-            if deliver.get("spaceType").and_then(Value::as_str) != Some("IM_ROBOT") {
-                return Err(no("param.openDeliverModelError", "spaceType"));
-            }
-            if !self.state.active(place.1) {
-                self.core.complain(format!("card: {} is nobody", place.1));
-                return Ok(failed("param.userIdNotExist"));
-            }
-            self.state.direct(place.1, &self.app)
-        };
-        let at = deliver
-            .get("atUserIds")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-            .filter_map(|(id, name)| Some((id.clone(), name.as_str()?.to_owned())))
-            .collect();
-        self.state.cards.insert(
-            track.clone(),
-            Card {
-                app: self.app.clone(),
-                chat: chat.clone(),
-                route,
-                params,
-                private: BTreeMap::new(),
-                at,
-            },
-        );
-        let id = self
-            .state
-            .post(&chat, self.now, &self.app, true, Content::Card(track.clone()));
-        let carrier = self.state.with_query(&[id]);
-        Ok(
-            json!({ "success": true, "result": { "outTrackId": track, "deliverResults": [{
-            "spaceType": place.0, "spaceId": place.1, "success": true, "carrierId": carrier, "errorMsg": "",
-        }] } }),
-        )
-    }
-
-    fn update_card(&mut self, body: &Value) -> Answer {
-        let allowed = [
-            "outTrackId",
-            "cardData",
-            "privateData",
-            "cardUpdateOptions",
-            "userIdType",
-        ];
-        let body = Body::of(body, &allowed, "param.invalid")?;
-        let track = body.text("outTrackId", "param.outTrackIdEmpty")?;
-        let by_key = |key: &str| {
-            let options = body.0.get("cardUpdateOptions");
-            options.and_then(|o| o.get(key)).and_then(Value::as_bool) == Some(true)
-        };
-        let public = body
-            .0
-            .get("cardData")
-            .map(|d| params(Some(d), "param.cardDataAndPrivateDataBothEmpty"))
-            .transpose()?;
-        let mut private = BTreeMap::new();
-        for (user, data) in body
-            .0
-            .get("privateData")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
-            private.insert(user.clone(), params(Some(data), "param.invalid")?);
-        }
-        if public.is_none() && private.is_empty() {
-            return Err(no("param.cardDataAndPrivateDataBothEmpty", track));
-        }
-        if let Some(user) = private.keys().find(|u| !self.state.active(u)) {
-            return Err(no("param.userIdNotExist", user.clone()));
-        }
-        let app = self.app.clone();
-        let card = self.state.cards.get_mut(track).filter(|c| c.app == app);
-        let card = card.ok_or_else(|| no("param.cardNotExist", track))?;
-        if let Some(public) = public {
-            if !by_key("updateCardDataByKey") {
-                card.params.clear();
-            }
-            card.params.extend(public);
-        }
-        for (user, data) in private {
-            let view = card.private.entry(user).or_default();
-            if !by_key("updatePrivateDataByKey") {
-                view.clear();
-            }
-            view.extend(data);
-        }
-        let chat = card.chat.clone();
-        if let Some(message) = self.state.chat_mut(&chat).and_then(|c| {
-            c.messages
-                .iter_mut()
-                .rev()
-                .find(|m| m.content == Content::Card(track.to_owned()))
-        }) {
-            message.edited = true;
-        }
-        Ok(json!({ "success": true, "result": true }))
-    }
-
-    fn register(&mut self, body: &Value) -> Answer {
-        let allowed = ["callbackRouteKey", "callbackUrl", "apiSecret", "forceUpdate"];
-        let body = Body::of(body, &allowed, "param.empty")?;
-        let key = body.text("callbackRouteKey", "param.callbackRouteKeyEmpty")?;
-        let url = body.text("callbackUrl", "param.callbackUrlEmpty")?;
-        let secret = body.optional("apiSecret").map(str::to_owned);
-        let place = (self.app.clone(), key.to_owned());
-        if self.state.routes.contains_key(&place) && body.0.get("forceUpdate") != Some(&Value::Bool(true)) {
-            return Err(Refusal {
-                status: 500,
-                ..no("param.callbackRouteKeyExist", key)
-            });
-        }
-        self.state.routes.insert(
-            place,
-            Route {
-                url: url.to_owned(),
-                secret: secret.clone(),
-            },
-        );
-        Ok(json!({ "success": true, "result": { "callbackUrl": url, "apiSecret": secret } }))
-    }
-
     fn people(&self, ids: &[String]) -> Result<(), Refusal> {
         match ids.iter().find(|id| !self.state.active(id)) {
             Some(id) => Err(no("member.notFound", id.clone())),
@@ -663,6 +466,82 @@ impl Ctx<'_> {
             Some(chat) if chat.scene_of.as_deref() == Some(&self.app) => Ok(()),
             Some(_) => Err(no("permession.checkFailed", "不是该应用创建的群")),
             None => Err(no("parameter.invalid", "open_conversation_id")),
+        }
+    }
+
+    /// A plain group: no robot is in it, and `chatid` is the handle for changes (6.6).
+    fn create_plain(&mut self, body: &Value) -> Answer {
+        let allowed = [
+            "name",
+            "owner",
+            "ownerType",
+            "useridlist",
+            "conversationTag",
+            "managementOptions",
+            "icon",
+        ];
+        let body = Body::of(body, &allowed, "parameter.invalid")?;
+        let name = body.text("name", "parameter.invalid")?;
+        if name.chars().count() > 20 {
+            return Err(no("parameter.invalid", "name 超过20个字符"));
+        }
+        let owner = body.text("owner", "parameter.invalid")?.to_owned();
+        let mut members = body.texts("useridlist", "parameter.invalid")?;
+        if !members.contains(&owner) {
+            members.insert(0, owner.clone());
+        }
+        if members.iter().any(|m| !self.state.active(m)) {
+            return Err(no("permession.checkFailed", "成员不在可见范围内"));
+        }
+        let id = self.state.new_group(name.to_owned(), Some(owner), members, Vec::new());
+        let old = self.state.chat(&id).map(|c| c.old_id.clone());
+        Ok(json!({ "openConversationId": id, "chatid": old, "conversationTag": 2 }))
+    }
+
+    fn update_plain(&mut self, body: &Value) -> Answer {
+        let allowed = [
+            "chatid",
+            "name",
+            "owner",
+            "ownerType",
+            "add_useridlist",
+            "del_useridlist",
+            "managementOptions",
+            "icon",
+        ];
+        let body = Body::of(body, &allowed, "parameter.invalid")?;
+        let old = body.text("chatid", "parameter.invalid")?;
+        let chat = self.state.chats.iter().find(|c| c.old_id == old && !c.disbanded);
+        let id = chat
+            .map(|c| c.id.clone())
+            .ok_or_else(|| no("parameter.invalid", "chatid"))?;
+        let list = |key: &str| match body.0.get(key) {
+            Some(_) => body.texts(key, "parameter.invalid"),
+            None => Ok(Vec::new()),
+        };
+        let (add, remove) = (list("add_useridlist")?, list("del_useridlist")?);
+        self.people(&add)?;
+        if let Some(name) = body.optional("name") {
+            if name.is_empty() || name.chars().count() > 20 {
+                return Err(no("parameter.invalid", "name"));
+            }
+            group_events::rename(self.state, &id, name, None, self.now);
+        }
+        group_events::join(self.state, &id, &add, None, self.now);
+        group_events::remove(self.state, &id, &remove, None, self.now);
+        if let Some(owner) = body.optional("owner") {
+            group_events::owner(self.state, &id, owner, self.now);
+        }
+        Ok(json!({ "success": true }))
+    }
+
+    fn convert(&mut self, path: &str) -> Answer {
+        let old = path
+            .strip_prefix("/v1.0/im/chat/")
+            .and_then(|p| p.strip_suffix("/convertToOpenConversationId"));
+        match self.state.chats.iter().find(|c| Some(c.old_id.as_str()) == old) {
+            Some(chat) => Ok(json!({ "openConversationId": chat.id })),
+            None => Err(no("invalideChatId", "chatId")),
         }
     }
 
@@ -817,23 +696,6 @@ impl Ctx<'_> {
         }
         Ok(made)
     }
-}
-
-/// `{cardParamMap}` with texts only: keys up to 100 bytes, values up to 1 KB.
-fn params(data: Option<&Value>, code: &str) -> Result<BTreeMap<String, String>, Refusal> {
-    let map = data.and_then(|d| d.get("cardParamMap")).and_then(Value::as_object);
-    let map = map.ok_or_else(|| no(code, "cardParamMap"))?;
-    let mut out = BTreeMap::new();
-    for (key, value) in map {
-        let Some(text) = value.as_str() else {
-            return Err(no("param.invalid", format!("{key} 必须是字符串")));
-        };
-        if key.len() > 100 || text.len() > 1024 {
-            return Err(no("param.invalid", format!("{key} 太长：{} 字节", text.len())));
-        }
-        out.insert(key.clone(), text.to_owned());
-    }
-    Ok(out)
 }
 
 /// More than 20 messages in any minute into one group: blocked for ten minutes.

@@ -13,6 +13,7 @@
 mod act;
 mod api_new;
 mod api_old;
+mod cards;
 mod group_events;
 mod push;
 mod seal;
@@ -227,7 +228,9 @@ fn json_answer(status: StatusCode, body: &Value) -> Response {
 
 /// The path with ids taken out.
 fn route(path: &str) -> &str {
-    if path.starts_with("/v1.0/calendar/users/") {
+    if path.ends_with("/convertToOpenConversationId") {
+        "/v1.0/im/chat/{chatId}/convertToOpenConversationId"
+    } else if path.starts_with("/v1.0/calendar/users/") {
         "/v1.0/calendar/users/{unionId}/calendars/primary/events"
     } else {
         path
