@@ -7,7 +7,8 @@ use hutong_model::{
     Action, Adapter, Block, Button, ButtonStyle, ChatId, ChatKind, ChatRef, Field, FieldKind, Form, Inline,
     MentionAllPermit, Message, MessageId, RenderError, Table, Target, UserId,
 };
-use hutong_wecom::render::{Place, card_update, message};
+use hutong_wecom::card::card_update;
+use hutong_wecom::render::{Place, message};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
