@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Query, Request, State as Ctx};
-use axum::http::{Method, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Query, State as Ctx};
+use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hutong_model::Timestamp;
@@ -17,22 +17,22 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Core;
+use super::media::{download, upload};
 use super::show::{self, Dialect, check_card};
-use super::state::{App, Card, Chat, Item, Kind, Media, Ticket, Token};
+use super::state::{App, Card, Item, Kind, Ticket, Token};
 
-const MINUTE: u64 = 60_000;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+pub(super) const MINUTE: u64 = 60_000;
+pub(super) const HOUR: u64 = 60 * MINUTE;
+pub(super) const DAY: u64 = 24 * HOUR;
 const TOKEN_LIFE: Duration = Duration::from_secs(7200);
 const CODE_LIFE: Duration = Duration::from_secs(72 * 3600);
-const MEDIA_LIFE: Duration = Duration::from_secs(3 * 24 * 3600);
 const RECALL_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// What a call answers: the fields beside `errcode`, or a code and its words.
-type Answer = Result<Value, (i64, String)>;
-type Params = HashMap<String, String>;
+pub(super) type Answer = Result<Value, (i64, String)>;
+pub(super) type Params = HashMap<String, String>;
 
-fn no<T>(code: i64, words: impl Into<String>) -> Result<T, (i64, String)> {
+pub(super) fn no<T>(code: i64, words: impl Into<String>) -> Result<T, (i64, String)> {
     Err((code, words.into()))
 }
 
@@ -52,7 +52,7 @@ fn respond(value: &Value) -> Response {
         .into_response()
 }
 
-fn finish(answer: Answer) -> Response {
+pub(super) fn finish(answer: Answer) -> Response {
     match answer {
         Ok(mut value) => {
             if let Some(fields) = value.as_object_mut() {
@@ -124,11 +124,11 @@ async fn call(
     finish(answer)
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn strings(value: Option<&Value>) -> Vec<String> {
+pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
     value
         .and_then(Value::as_array)
         .into_iter()
@@ -263,7 +263,7 @@ impl Core {
         Ok(json!({"access_token": value, "expires_in": TOKEN_LIFE.as_secs()}))
     }
 
-    fn authorised(&self, params: &Params, now: Timestamp) -> Result<App, (i64, String)> {
+    pub(super) fn authorised(&self, params: &Params, now: Timestamp) -> Result<App, (i64, String)> {
         let Some(token) = params.get("access_token") else {
             return no(41001, "access_token missing");
         };
@@ -310,7 +310,7 @@ impl Core {
     }
 
     /// Turns a body into what is seen. `limit` cuts text silently, as the platform does.
-    fn shown(&self, body: &Value, place: Place) -> Result<(Vec<ScreenPart>, Option<Value>), (i64, String)> {
+    pub(super) fn shown(&self, body: &Value, place: Place) -> Result<(Vec<ScreenPart>, Option<Value>), (i64, String)> {
         let state = self.state();
         let names = state.names();
         let kind = text(body, "msgtype");
@@ -495,7 +495,7 @@ impl Core {
         Ok(answer)
     }
 
-    fn drop_silently(&self, what: &str, weight: u64) {
+    pub(super) fn drop_silently(&self, what: &str, weight: u64) {
         *self.dropped.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += weight;
         self.journal.complain(format!("{what}: dropped without an error"));
     }
@@ -585,174 +585,6 @@ impl Core {
         Ok(json!({}))
     }
 
-    fn chat_create(&self, app: &App, body: &Value, now: Timestamp) -> Answer {
-        if let Verdict::Over { .. } = self.judge.hit("corp/appchat/create/day", now, 1000, DAY, 1) {
-            return no(45009, "api freq out of limit");
-        }
-        let given = text(body, "chatid");
-        let id = if given.is_empty() {
-            self.code("c")[..32].to_owned()
-        } else {
-            given.to_owned()
-        };
-        if id.len() > 32 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return no(40050, "invalid chatid");
-        }
-        let bot_chat_id = format!("wr{}", &self.code("")[..20]);
-        let mut state = self.state();
-        if state.chat(&id).is_some() {
-            return no(86215, "chatid existed");
-        }
-        let mut members: Vec<String> = Vec::new();
-        for user in strings(body.get("userlist")) {
-            match state.active(&user) {
-                Some(p) if !members.contains(&p.id) => members.push(p.id.clone()),
-                Some(_) => {}
-                None => return no(86216, format!("illegal member {user}")),
-            }
-        }
-        if !(2..=2000).contains(&members.len()) {
-            return no(86006, "2 to 2000 members");
-        }
-        let owner = match text(body, "owner") {
-            "" => members.first().cloned(),
-            owner => match state.active(owner).map(|p| p.id.clone()) {
-                Some(owner) if members.contains(&owner) => Some(owner),
-                _ => return no(86005, "the owner is not a member"),
-            },
-        };
-        let name: String = text(body, "name").chars().take(50).collect();
-        state.add_chat(Chat {
-            id: id.clone(),
-            bot_chat_id,
-            name: if name.is_empty() { "群聊".into() } else { name },
-            group: true,
-            members,
-            owner,
-            creator: Some(app.id.clone()),
-            apps: vec![app.id.clone()],
-            ..Chat::default()
-        });
-        Ok(json!({"chatid": id}))
-    }
-
-    /// The app's own group by its id; never by the id that AI bots use.
-    fn own_chat(&self, app: &App, id: &str) -> Result<usize, (i64, String)> {
-        let state = self.state();
-        let Some(at) = state.chat(id) else {
-            return no(86001, "invalid chatid");
-        };
-        match state.chats.get(at) {
-            Some(chat) if chat.creator.as_deref() == Some(&app.id) && !chat.disbanded => Ok(at),
-            _ => no(86008, "chat not belong to this app"),
-        }
-    }
-
-    fn chat_update(&self, app: &App, body: &Value, now: Timestamp) -> Answer {
-        if let Verdict::Over { .. } = self.judge.hit("corp/appchat/update/hour", now, 1000, HOUR, 1) {
-            return no(45009, "api freq out of limit");
-        }
-        let at = self.own_chat(app, text(body, "chatid"))?;
-        let mut state = self.state();
-        let add = strings(body.get("add_user_list"));
-        let remove: Vec<String> = strings(body.get("del_user_list"))
-            .iter()
-            .map(|u| u.to_lowercase())
-            .collect();
-        let mut joined = Vec::new();
-        for user in add {
-            match state.active(&user) {
-                Some(person) => joined.push(person.id.clone()),
-                None => return no(86216, format!("illegal member {user}")),
-            }
-        }
-        let Some(chat) = state.chats.get(at) else {
-            return no(86001, "invalid chatid");
-        };
-        let mut members = chat.members.clone();
-        joined.retain(|u| !members.contains(u));
-        members.extend(joined);
-        members.retain(|u| !remove.contains(&u.to_lowercase()));
-        if !(2..=2000).contains(&members.len()) {
-            return no(86006, "2 to 2000 members");
-        }
-        let owner = match text(body, "owner") {
-            "" => chat
-                .owner
-                .clone()
-                .filter(|o| members.contains(o))
-                .or_else(|| members.first().cloned()),
-            owner => match state
-                .active(owner)
-                .map(|p| p.id.clone())
-                .filter(|o| members.contains(o))
-            {
-                Some(owner) => Some(owner),
-                None => return no(86005, "the owner is not a member"),
-            },
-        };
-        if let Some(chat) = state.chats.get_mut(at) {
-            chat.members = members;
-            chat.owner = owner;
-            let name: String = text(body, "name").chars().take(50).collect();
-            if !name.is_empty() {
-                chat.name = name;
-            }
-        }
-        Ok(json!({}))
-    }
-
-    fn chat_get(&self, app: &App, params: &Params) -> Answer {
-        let at = self.own_chat(app, params.get("chatid").map_or("", String::as_str))?;
-        let state = self.state();
-        let Some(chat) = state.chats.get(at) else {
-            return no(86001, "invalid chatid");
-        };
-        Ok(json!({"chat_info": {
-            "chatid": chat.id, "name": chat.name, "owner": chat.owner, "userlist": chat.members,
-        }}))
-    }
-
-    fn chat_send(&self, app: &App, body: &Value, now: Timestamp) -> Answer {
-        let at = self.own_chat(app, text(body, "chatid"))?;
-        let members = self
-            .state()
-            .chats
-            .get(at)
-            .map(|c| c.members.clone())
-            .unwrap_or_default();
-        let weight = u32::try_from(members.len()).unwrap_or(u32::MAX);
-        let limits = [
-            Limit::new("corp/appchat/persons", 20_000, MINUTE),
-            Limit::new("corp/appchat/persons", 150_000, HOUR),
-        ];
-        if let Verdict::Over { .. } = self.judge.hit_all(&limits, now, weight) {
-            return no(45009, "api freq out of limit");
-        }
-        let (parts, _) = self.shown(body, Place::AppChat)?;
-        let over = members
-            .iter()
-            .filter(|user| {
-                let limits = [
-                    Limit::new(format!("appchat/{}/{user}", app.id), 200, MINUTE),
-                    Limit::new(format!("appchat/{}/{user}", app.id), 10_000, DAY),
-                ];
-                !self.judge.hit_all(&limits, now, 1).is_ok()
-            })
-            .count();
-        if over > 0 {
-            self.drop_silently(
-                &format!("appchat/send: more than 200 a minute for {over} members"),
-                over as u64,
-            );
-        }
-        // What some members missed is still in the group for the others.
-        if over < members.len() {
-            self.state().push(at, self.item(app, now, parts, None));
-        }
-        Ok(json!({}))
-    }
-
     fn robot_send(&self, params: &Params, body: &Value, now: Timestamp) -> Answer {
         let key = params.get("key").cloned().unwrap_or_default();
         let found = {
@@ -836,117 +668,9 @@ impl Core {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Person,
     AppChat,
     Robot,
     Answer,
-}
-
-/// `media/upload` and `webhook/upload_media`.
-async fn upload(Ctx(core): Ctx<Arc<Core>>, Query(params): Query<Params>, request: Request) -> Response {
-    let path = request.uri().path().to_owned();
-    core.journal.call(&path);
-    let answer = receive_file(&core, &params, path.contains("/webhook/"), request).await;
-    if let Err((code, words)) = &answer
-        && !matches!(code, 42001 | 40014)
-    {
-        core.journal.complain(format!("{path}: {code} {words}"));
-    }
-    finish(answer)
-}
-
-async fn receive_file(core: &Core, params: &Params, robot: bool, request: Request) -> Answer {
-    let now = core.clock.now();
-    let robot = if robot {
-        let key = params.get("key").cloned().unwrap_or_default();
-        match core
-            .state()
-            .apps
-            .iter()
-            .find(|a| a.kind == Kind::Webhook && a.secret == key)
-        {
-            Some(app) => Some(app.id.clone()),
-            None => return no(93000, "invalid webhook url"),
-        }
-    } else {
-        core.authorised(params, now)?;
-        None
-    };
-    let kind = params.get("type").cloned().unwrap_or_default();
-    let limit = match (kind.as_str(), robot.is_some()) {
-        ("image", false) | ("video", false) => 10 << 20,
-        ("voice", _) => 2 << 20,
-        ("file", _) => 20 << 20,
-        _ => return no(40004, "invalid media type"),
-    };
-    let mut form = Multipart::from_request(request, &())
-        .await
-        .map_err(|_| (41005, "multipart is missing".to_owned()))?;
-    while let Some(field) = form
-        .next_field()
-        .await
-        .map_err(|_| (41005, "broken multipart".to_owned()))?
-    {
-        if field.name() != Some("media") {
-            continue;
-        }
-        let Some(name) = field.file_name().map(str::to_owned) else {
-            return no(41005, "the file has no name");
-        };
-        let bytes = field
-            .bytes()
-            .await
-            .map_err(|_| (41005, "broken multipart".to_owned()))?;
-        if bytes.len() <= 5 {
-            return no(40006, "more than 5 bytes are needed");
-        }
-        if bytes.len() > limit {
-            return no(40006, "too large");
-        }
-        let id = core.code("MEDIA");
-        let media = Media {
-            robot,
-            kind: kind.clone(),
-            name,
-            bytes: bytes.to_vec(),
-            until: now + MEDIA_LIFE,
-        };
-        core.state().media.insert(id.clone(), media);
-        return Ok(json!({"type": kind, "media_id": id, "created_at": now.secs().to_string()}));
-    }
-    no(41005, "the field media is missing")
-}
-
-async fn download(Ctx(core): Ctx<Arc<Core>>, Query(params): Query<Params>) -> Response {
-    core.journal.call("/cgi-bin/media/get");
-    let now = core.clock.now();
-    if let Err(refused) = core.authorised(&params, now) {
-        return finish(Err(refused));
-    }
-    let state = core.state();
-    match params
-        .get("media_id")
-        .and_then(|id| state.media.get(id))
-        .filter(|m| m.until > now)
-    {
-        Some(media) => {
-            let disposition = format!("attachment; filename=\"{}\"", media.name.replace('"', "_"));
-            let kind = if media.kind == "image" {
-                "image/png"
-            } else {
-                "application/octet-stream"
-            };
-            (
-                StatusCode::OK,
-                [
-                    (header::CONTENT_DISPOSITION, disposition),
-                    (header::CONTENT_TYPE, kind.to_owned()),
-                ],
-                media.bytes.clone(),
-            )
-                .into_response()
-        }
-        None => finish(no(40007, "invalid media_id")),
-    }
 }

@@ -12,6 +12,8 @@
 mod act;
 mod api;
 mod events;
+mod groups;
+mod media;
 mod reply;
 mod seal;
 mod show;
@@ -73,13 +75,16 @@ pub struct SimOptions {
 /// The running platform. Dropping it ends the server.
 pub struct WeComSim {
     core: Arc<Core>,
-    served: Served,
+    served: Mutex<Option<Served>>,
 }
 
 impl WeComSim {
     /// Ends the server and waits for what is under way.
-    pub async fn stop(self) {
-        self.served.stop().await;
+    pub async fn stop(&self) {
+        let served = self.served.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(served) = served {
+            served.stop().await;
+        }
     }
 
     /// Messages that the platform dropped without telling, so far.
@@ -123,7 +128,7 @@ pub async fn start(options: SimOptions) -> Result<Arc<WeComSim>, SimError> {
     }
     Ok(Arc::new(WeComSim {
         core,
-        served: bound.serve(router),
+        served: Mutex::new(Some(bound.serve(router))),
     }))
 }
 
