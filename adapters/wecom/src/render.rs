@@ -652,6 +652,12 @@ impl Lines {
 fn split_line(line: &Line, dialect: Dialect, limit: usize) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut piece = line.prefix.clone();
+    // A quote goes on in the next part; a list mark stands once.
+    let again = if line.prefix.starts_with(['>', '│']) {
+        line.prefix.as_str()
+    } else {
+        ""
+    };
     // True until something of the line's content stands in the piece.
     let mut start = true;
     for span in &line.spans {
@@ -662,7 +668,7 @@ fn split_line(line: &Line, dialect: Dialect, limit: usize) -> Vec<String> {
             (open, close) = ("", "");
         }
         if span.whole && !open.is_empty() && piece.len() + span.len() > limit {
-            pieces.push(std::mem::take(&mut piece));
+            pieces.push(std::mem::replace(&mut piece, again.to_owned()));
             start = true;
         }
         if span.whole && !open.is_empty() {
@@ -677,10 +683,10 @@ fn split_line(line: &Line, dialect: Dialect, limit: usize) -> Vec<String> {
             let used = piece.len() + open.len() + close.len();
             let take = fit(&text, limit.saturating_sub(used));
             if take == 0 {
-                if piece.is_empty() {
+                if start && piece.len() <= again.len() {
                     break;
                 }
-                pieces.push(std::mem::take(&mut piece));
+                pieces.push(std::mem::replace(&mut piece, again.to_owned()));
                 start = true;
                 continue;
             }
