@@ -5,6 +5,7 @@
 //! compile. Names of commands, in both languages, are in [`commands`].
 
 pub mod commands;
+pub mod groups;
 pub mod service;
 
 /// The language a person is spoken to in.
