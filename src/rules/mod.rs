@@ -2,7 +2,12 @@
 //! and the directory, and writes its own tables and effects, all in one transaction. It knows no
 //! platform, no clock and no network.
 
+pub mod columns;
 mod ctx;
+#[cfg(test)]
+pub(crate) mod fake;
+pub mod points;
+pub mod reports;
 
 use hutong_model::{BoxFuture, Event, EventHead, Message};
 
