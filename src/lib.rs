@@ -7,8 +7,14 @@
 pub mod access;
 pub mod clock;
 pub mod commands;
+pub mod delivery;
+pub mod config;
 pub mod directory;
 pub mod ids;
+pub mod inbox;
+pub mod ingress;
 pub mod rules;
+pub mod schedule;
 pub mod store;
 pub mod text;
+pub mod trace;

@@ -118,6 +118,11 @@ impl Ctx {
         self.effects.len()
     }
 
+    /// Effects left since the mark.
+    pub fn effects_since(&self, mark: usize) -> &[PendingEffect] {
+        self.effects.get(mark..).unwrap_or_default()
+    }
+
     /// Forgets effects left since the mark, when their item is rolled back.
     pub fn effects_truncate(&mut self, mark: usize) {
         self.effects.truncate(mark);

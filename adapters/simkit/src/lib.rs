@@ -6,8 +6,15 @@
 //! wire; people (the demo page, tests, developers) act through [`Simulator::act`] or through the
 //! control interface, which is the same thing over HTTP.
 
+pub mod company;
+pub mod control;
+pub mod faults;
+pub mod journal;
+pub mod judge;
+pub mod ladder;
 pub mod org;
 pub mod screen;
+pub mod server;
 pub mod verb;
 
 use hutong_model::{BoxFuture, KeyProblem, Platform, Settings};
