@@ -189,7 +189,9 @@ impl<'t> Directory<'t> {
             .collect();
         let prefix = format!("{company}:{platform}:");
         self.tx
-            .query("DELETE FROM person_department WHERE person = $1 AND substr(department, 1, $2) = $3")
+            .query(
+                "DELETE FROM person_department WHERE person = $1 AND substr(department, 1, CAST($2 AS INTEGER)) = $3",
+            )
             .bind(id.as_str())
             .bind(prefix.chars().count())
             .bind(prefix.as_str())
