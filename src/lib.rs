@@ -7,8 +7,8 @@
 pub mod access;
 pub mod clock;
 pub mod commands;
-pub mod delivery;
 pub mod config;
+pub mod delivery;
 pub mod directory;
 pub mod ids;
 pub mod inbox;

@@ -58,7 +58,9 @@ impl TraceItem {
 impl Trace {
     /// A trace that keeps the newest items.
     pub fn keeping() -> Self {
-        Self { ring: Some(Arc::default()) }
+        Self {
+            ring: Some(Arc::default()),
+        }
     }
 
     pub fn on(&self) -> bool {

@@ -12,6 +12,7 @@ pub mod reports;
 use hutong_model::{BoxFuture, Event, EventHead, Message};
 
 use crate::commands::{Call, Click, CommandSpec};
+use crate::schedule::Schedule;
 use crate::store::StoreError;
 
 pub use ctx::{App, Ctx, Env, PendingEffect, Who, local};
@@ -23,6 +24,11 @@ pub trait Rule: Send + Sync {
 
     fn commands(&self) -> &'static [CommandSpec] {
         &[]
+    }
+
+    /// When it wants to be woken. The tick reaches the rule named in the schedule.
+    fn schedules(&self) -> Vec<Schedule> {
+        Vec::new()
     }
 
     /// Which events it wants to see, cheap and pure. Its own commands, clicks, ticks and effect

@@ -309,7 +309,9 @@ impl Say<'_> {
             Say::ThanksNote { amount, month } => {
                 format!("+{amount} score, {month} this month. Send /points for details")
             }
-            Say::Everybody => "Thanks are for somebody in particular: mention them one by one, not everybody.".to_owned(),
+            Say::Everybody => {
+                "Thanks are for somebody in particular: mention them one by one, not everybody.".to_owned()
+            }
             Say::Bot => "Thank you, but bots take no points. Keep them for a colleague who helped you.".to_owned(),
             Say::Yourself => "You cannot give points to yourself. Thank a colleague who helped you.".to_owned(),
             Say::Nobody => "Mention a colleague, for example: thanks @Chen for finding the driver bug".to_owned(),
@@ -319,7 +321,9 @@ impl Say<'_> {
             Say::Left { name } => format!("{name}'s account is not active, so they cannot receive thanks or points."),
             Say::TooMany { max } => format!("Give 1 to {max} points at a time, for example: thanks @Chen points=2 …"),
             Say::ShortReason { min } => {
-                format!("Say a little more: what did they do? At least {min} characters; links, quotes and code do not count.")
+                format!(
+                    "Say a little more: what did they do? At least {min} characters; links, quotes and code do not count."
+                )
             }
             Say::Allowance { left, allowance, reset } => format!(
                 "Not sent: {left} of your {allowance} points of this week are left. You have {allowance} again on {}.",
@@ -361,13 +365,21 @@ impl Say<'_> {
             Say::BoardMine { score, helped } => format!("You: {score} · helped {helped} (only you see this)"),
             Say::BoardEmpty => "Nobody is here yet. The first thanks can be yours.".to_owned(),
             Say::BoardNote { people } => {
-                format!("{people} people have a score, the upper half is named; ties go by people helped. /board hide leaves you out")
+                format!(
+                    "{people} people have a score, the upper half is named; ties go by people helped. /board hide leaves you out"
+                )
             }
             Say::NoDepartment => "I do not know your department yet: /board month dept=NAME".to_owned(),
-            Say::Hidden => "Done: boards no longer name you, your points go on. /board show brings you back.".to_owned(),
+            Say::Hidden => {
+                "Done: boards no longer name you, your points go on. /board show brings you back.".to_owned()
+            }
             Say::Shown => "Done: boards name you again.".to_owned(),
             Say::GrantDone { ids, names, points } => {
-                format!("Granted {points} points each to {}. Numbers: {}", names.join(", "), ids.join(", "))
+                format!(
+                    "Granted {points} points each to {}. Numbers: {}",
+                    names.join(", "),
+                    ids.join(", ")
+                )
             }
             Say::GrantTitle => "You were granted points".to_owned(),
             Say::GrantFrom { operator, points } => format!("{operator} grants you {points} points:"),
@@ -387,7 +399,9 @@ impl Say<'_> {
                 format!("{id} is a reversal itself and cannot be reversed. To give points again use /points grant.")
             }
             Say::TakenTitle => "Points were reversed".to_owned(),
-            Say::TakenByOperator { id, amount } => format!("{amount} points of {id} were reversed by an operator. Reason:"),
+            Say::TakenByOperator { id, amount } => {
+                format!("{amount} points of {id} were reversed by an operator. Reason:")
+            }
             Say::TakenByRecall { giver, amount } => {
                 format!("{giver} took the thanking message back; its {amount} points are cancelled.")
             }
@@ -396,7 +410,9 @@ impl Say<'_> {
             Say::DisputeRow { id, name, date } => format!("{name} · up to {id} · {date}"),
             Say::AnswerTitle { id, operator } => format!("{operator} answered your question about {id}"),
             Say::AnswerDone { name } => format!("{name} has your answer; the question is closed."),
-            Say::DisputesNote => "Check, then /points reverse NUMBER reason=… or /points answer NUMBER @person".to_owned(),
+            Say::DisputesNote => {
+                "Check, then /points reverse NUMBER reason=… or /points answer NUMBER @person".to_owned()
+            }
         }
     }
 }

@@ -124,7 +124,12 @@ mod tests {
 
     #[test]
     fn places_are_a_range() {
-        let list = rank(vec![scorer(1, 9000, 1), scorer(2, 5000, 1), scorer(3, 5000, 1), scorer(4, 1000, 1)]);
+        let list = rank(vec![
+            scorer(1, 9000, 1),
+            scorer(2, 5000, 1),
+            scorer(3, 5000, 1),
+            scorer(4, 1000, 1),
+        ]);
         assert_eq!(place(&list, &id(2)), Some((2, 3)));
         assert_eq!(place(&list, &id(4)), Some((4, 4)));
         assert_eq!(place(&list, &id(9)), None);

@@ -162,7 +162,11 @@ impl PointsRule {
         for item in &items {
             card = card.paragraph(item_line(item, lang, true));
         }
-        ctx.answer(&call.asker, AnswerPlace::Private, card.note(Say::MineNote.in_lang(lang)))
+        ctx.answer(
+            &call.asker,
+            AnswerPlace::Private,
+            card.note(Say::MineNote.in_lang(lang)),
+        )
     }
 
     pub(super) async fn board(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {

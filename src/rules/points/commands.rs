@@ -100,10 +100,7 @@ pub const COMMANDS: &[CommandSpec] = &[
             ArgSpec {
                 name: "points",
                 names: &["分", "积分"],
-                kind: ArgKind::Integer {
-                    min: 1,
-                    max: GRANT_MAX,
-                },
+                kind: ArgKind::Integer { min: 1, max: GRANT_MAX },
                 positional: true,
                 required: true,
             },

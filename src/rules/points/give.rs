@@ -151,7 +151,7 @@ pub(super) async fn people(
     ctx: &mut Ctx,
     asker: &Asker,
     mentions: &[Mention],
-) -> Result<Result<Vec<Person>, Say>, RuleError> {
+) -> Result<Result<Vec<Person>, Say<'static>>, RuleError> {
     let now = ctx.now();
     let (Some(company), Some(platform)) = (
         ctx.env().app(&asker.app).map(|a| a.company.clone()),
@@ -228,7 +228,7 @@ impl PointsRule {
         }
     }
 
-    async fn try_thanks(&self, ctx: &mut Ctx, call: &Call) -> Result<Result<(), Say>, RuleError> {
+    async fn try_thanks(&self, ctx: &mut Ctx, call: &Call) -> Result<Result<(), Say<'static>>, RuleError> {
         let asker = &call.asker;
         let give = &self.config.give;
         let typed = call.text("reason").unwrap_or_default();
@@ -288,7 +288,7 @@ impl PointsRule {
         receivers: &[Person],
         points: i64,
         date: NaiveDate,
-    ) -> Result<Result<(), Say>, RuleError> {
+    ) -> Result<Result<(), Say<'static>>, RuleError> {
         let give = &self.config.give;
         let giver = asker.person.id.as_str();
         let (week, day) = (ledger::week(date), date.to_string());
@@ -355,8 +355,7 @@ impl PointsRule {
         let amount = self.within_caps(ctx, person, date, full).await?;
         let mut seq = None;
         if amount > 0 {
-            let account = ledger::Account::Receivable(person.id.clone());
-            let debt = -store::balance(ctx.tx(), &account, ledger::Currency::Coin).await?;
+            let debt = store::purse(ctx.tx(), &person.id).await?.owed;
             let posting = Posting {
                 kind: EntryKind::Award,
                 rule: RULE.to_owned(),
@@ -402,13 +401,7 @@ impl PointsRule {
     }
 
     /// As much of `full` as the receiver's day and week still take.
-    async fn within_caps(
-        &self,
-        ctx: &mut Ctx,
-        person: &Person,
-        date: NaiveDate,
-        full: i64,
-    ) -> Result<i64, StoreError> {
+    async fn within_caps(&self, ctx: &mut Ctx, person: &Person, date: NaiveDate, full: i64) -> Result<i64, StoreError> {
         let subject = person.id.as_str();
         let (day, week) = (date.to_string(), ledger::week(date));
         let day_cap = DAY_POINTS.min(i64::from(self.config.score_daily_cap)) * POINT;
@@ -438,10 +431,7 @@ impl PointsRule {
         } else {
             Say::Delivered { receivers: &names }
         };
-        let amounts: Vec<(String, String)> = got
-            .iter()
-            .map(|g| (g.person.name.clone(), shown(g.amount)))
-            .collect();
+        let amounts: Vec<(String, String)> = got.iter().map(|g| (g.person.name.clone(), shown(g.amount))).collect();
         let line = Message {
             title: None,
             blocks: vec![hutong_model::Block::Paragraph(vec![
@@ -522,7 +512,12 @@ mod tests {
         assert_eq!(read("帮我定位了驱动问题#协作#").text, "帮我定位了驱动问题");
         // Not a value of the company: stays what it is.
         assert_eq!(read("看了 #周报").text, "看了 #周报");
-        for nothing in ["`C++ 真好用呀呀`", "```\nlong code here\n```", "> 别人说的一句话", "https://a.example/很长的路径"] {
+        for nothing in [
+            "`C++ 真好用呀呀`",
+            "```\nlong code here\n```",
+            "> 别人说的一句话",
+            "https://a.example/很长的路径",
+        ] {
             assert_eq!(read(nothing).weight(), 0, "{nothing}");
         }
         assert_eq!(read("C++").weight(), 1);

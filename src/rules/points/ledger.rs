@@ -47,7 +47,10 @@ impl Currency {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Account {
     /// A person's score of a season (`2026-11`).
-    Score { person: PersonId, season: String },
+    Score {
+        person: PersonId,
+        season: String,
+    },
     Coin(PersonId),
     /// What a person owes because a reversed gift had been spent; settled from later income.
     Receivable(PersonId),
@@ -362,43 +365,52 @@ pub fn income(rule: &str, person: &PersonId, season: &str, score: i64, coin: i64
         lines.push(Line::new(Account::Issue(rule.to_owned()), Currency::Coin, -coin));
         let settled = coin.min(debt.max(0));
         if settled > 0 {
-            lines.push(Line::new(
-                Account::Receivable(person.clone()),
-                Currency::Coin,
-                settled,
-            ));
+            lines.push(Line::new(Account::Receivable(person.clone()), Currency::Coin, settled));
         }
         if coin > settled {
-            lines.push(Line::new(
-                Account::Coin(person.clone()),
-                Currency::Coin,
-                coin - settled,
-            ));
+            lines.push(Line::new(Account::Coin(person.clone()), Currency::Coin, coin - settled));
         }
     }
     lines
 }
 
-/// The lines that take a transaction back: each line the other way. Coins that are no longer there
-/// (`available` says what each person still holds) become a debt.
-pub fn mirror(lines: &[Line], available: &BTreeMap<PersonId, i64>) -> Vec<Line> {
-    let mut left = available.clone();
+/// What a person holds in coins and owes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Purse {
+    pub held: i64,
+    pub owed: i64,
+}
+
+/// The lines that take a transaction back: everything the other way. Coins that are no longer there
+/// become a debt, and coins that come back settle a debt first, so that nobody owes and holds.
+pub fn mirror(lines: &[Line], purses: &BTreeMap<PersonId, Purse>) -> Vec<Line> {
+    let mut coins: BTreeMap<&PersonId, i64> = BTreeMap::new();
     let mut out = Vec::with_capacity(lines.len());
     for line in lines {
         match &line.account {
-            Account::Coin(person) if line.amount > 0 => {
-                let held = left.entry(person.clone()).or_default();
-                let taken = line.amount.min((*held).max(0));
-                *held -= taken;
-                if taken > 0 {
-                    out.push(Line::new(line.account.clone(), line.currency, -taken));
-                }
-                if taken < line.amount {
-                    let debt = Account::Receivable(person.clone());
-                    out.push(Line::new(debt, line.currency, taken - line.amount));
-                }
+            Account::Coin(person) | Account::Receivable(person) => {
+                let sum = coins.entry(person).or_default();
+                *sum = sum.saturating_sub(line.amount);
             }
             account => out.push(Line::new(account.clone(), line.currency, -line.amount)),
+        }
+    }
+    for (person, change) in coins {
+        let purse = purses.get(person).copied().unwrap_or_default();
+        let (coin, debt) = if change < 0 {
+            let taken = (-change).min(purse.held.max(0));
+            (-taken, change + taken)
+        } else {
+            let settled = change.min(purse.owed.max(0));
+            (change - settled, settled)
+        };
+        for (account, amount) in [
+            (Account::Coin(person.clone()), coin),
+            (Account::Receivable(person.clone()), debt),
+        ] {
+            if amount != 0 {
+                out.push(Line::new(account, Currency::Coin, amount));
+            }
         }
     }
     out

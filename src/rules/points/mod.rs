@@ -7,7 +7,6 @@
 pub mod board;
 mod cards;
 pub mod commands;
-pub mod config;
 pub mod give;
 pub mod ledger;
 mod operate;
@@ -22,6 +21,8 @@ mod ledger_tests;
 mod tests;
 
 use hutong_model::{Ability, Action, AppId, Body, BoxFuture, DeliveryClass, Event, EventHead, Kind, MessageId};
+
+pub use crate::config::rules::points as config;
 
 use crate::commands::{Call, Click, CommandSpec};
 use crate::rules::{Ctx, Rule, RuleError};

@@ -4,7 +4,7 @@ use hutong_model::{Block, DeliveryClass, Inline, Message};
 
 use super::PointsRule;
 use super::give::{cut, language, next_monday, note, people, read_reason};
-use super::ledger::{self, Account, Currency, EntryKind, POINT, Posting, income};
+use super::ledger::{self, Account, EntryKind, POINT, Posting, income};
 use super::store::{self, Posted, Reversal, Reversed};
 use super::view::store as view;
 use super::weights::shown;
@@ -74,8 +74,7 @@ impl PointsRule {
         }
         let mut ids = Vec::new();
         for person in &receivers {
-            let account = Account::Receivable(person.id.clone());
-            let debt = -store::balance(ctx.tx(), &account, Currency::Coin).await?;
+            let debt = store::purse(ctx.tx(), &person.id).await?.owed;
             let amount = points * POINT;
             let posting = Posting {
                 kind: EntryKind::Grant,
@@ -106,7 +105,8 @@ impl PointsRule {
                 .line(from.in_lang(lang))
                 .block(Block::Quote(vec![Inline::Text(cut(&reason.text, NOTE_CHARS))]));
             let part = format!("grant:{}", person.id);
-            ctx.tell(&part, &asker.app, &person.id, DeliveryClass::Reply, card).await?;
+            ctx.tell(&part, &asker.app, &person.id, DeliveryClass::Reply, card)
+                .await?;
         }
         let done = Say::GrantDone {
             ids: &ids,

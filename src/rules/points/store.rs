@@ -9,7 +9,8 @@ use chrono::NaiveDate;
 use hutong_model::{AppId, MessageId, Timestamp};
 
 use super::ledger::{
-    Account, Currency, Entry, EntryKind, LedgerError, Line, Note, Posting, chain_hash, check, entry_id, mirror, season,
+    Account, Currency, Entry, EntryKind, LedgerError, Line, Note, Posting, Purse, chain_hash, check, entry_id, mirror,
+    season,
 };
 use super::view::store as view;
 use crate::directory::PersonId;
@@ -212,10 +213,10 @@ pub async fn reverse(tx: &mut Tx, seq: i64, why: &Reversal) -> Result<Reversed, 
     if of.kind == EntryKind::Reversal {
         return Ok(Reversed::IsReversal);
     }
-    let mut available = BTreeMap::new();
+    let mut purses = BTreeMap::new();
     for line in &of.lines {
-        if let Account::Coin(person) = &line.account {
-            available.insert(person.clone(), balance(tx, &line.account, Currency::Coin).await?);
+        if let Account::Coin(person) | Account::Receivable(person) = &line.account {
+            purses.insert(person.clone(), purse(tx, person).await?);
         }
     }
     let posting = Posting {
@@ -228,7 +229,7 @@ pub async fn reverse(tx: &mut Tx, seq: i64, why: &Reversal) -> Result<Reversed, 
         note: why.note.clone(),
         at: why.at,
         local_date: why.local_date,
-        lines: mirror(&of.lines, &available),
+        lines: mirror(&of.lines, &purses),
     };
     match append(tx, &posting, Some(seq)).await? {
         Posted::New { id, .. } => {
@@ -248,12 +249,7 @@ pub async fn reverse(tx: &mut Tx, seq: i64, why: &Reversal) -> Result<Reversed, 
 
 /// A message was taken back: everything it earned is reversed, and whatever of it still arrives
 /// earns nothing. Any number of times, before or after: the net effect of the message is zero.
-pub async fn recall(
-    tx: &mut Tx,
-    app: &AppId,
-    message: &MessageId,
-    why: &Reversal,
-) -> Result<Vec<Entry>, LedgerError> {
+pub async fn recall(tx: &mut Tx, app: &AppId, message: &MessageId, why: &Reversal) -> Result<Vec<Entry>, LedgerError> {
     lock(tx).await?;
     tx.query("INSERT INTO tombstone (app, message, at) VALUES ($1, $2, $3) ON CONFLICT (app, message) DO NOTHING")
         .bind(app)
@@ -304,6 +300,14 @@ pub async fn balance(tx: &mut Tx, account: &Account, currency: Currency) -> Resu
         .optional()
         .await?;
     row.map_or(Ok(0), |r| r.get("amount"))
+}
+
+/// What a person holds in coins and owes.
+pub async fn purse(tx: &mut Tx, person: &PersonId) -> Result<Purse, StoreError> {
+    Ok(Purse {
+        held: balance(tx, &Account::Coin(person.clone()), Currency::Coin).await?,
+        owed: -balance(tx, &Account::Receivable(person.clone()), Currency::Coin).await?,
+    })
 }
 
 /// How much of a cap is used.
@@ -408,9 +412,7 @@ pub async fn pair_count(
     since: Timestamp,
 ) -> Result<i64, StoreError> {
     let row = tx
-        .query(
-            "SELECT COUNT(*) AS n FROM thanks WHERE giver = $1 AND receiver = $2 AND at >= $3 AND withdrawn = FALSE",
-        )
+        .query("SELECT COUNT(*) AS n FROM thanks WHERE giver = $1 AND receiver = $2 AND at >= $3 AND withdrawn = FALSE")
         .bind(giver.as_str())
         .bind(receiver.as_str())
         .bind(since)

@@ -103,7 +103,10 @@ impl Check {
             self.say(format!("after {before} comes {seq}"));
         }
         if entry.prev_hash != prev || entry.hash != chain_hash(prev, &entry.canonical()) {
-            self.say(format!("{} does not fit the chain: it or one before it was changed", entry.id));
+            self.say(format!(
+                "{} does not fit the chain: it or one before it was changed",
+                entry.id
+            ));
         }
         if let Err(error) = check(&entry.lines) {
             self.say(format!("{}: {error}", entry.id));

@@ -10,7 +10,11 @@ pub fn pair_weight(n: u32, saturation: f64) -> i64 {
 }
 
 fn thousandths(value: f64) -> i64 {
-    let clean = if value.is_finite() { value.clamp(0.0, 1000.0) } else { 0.0 };
+    let clean = if value.is_finite() {
+        value.clamp(0.0, 1000.0)
+    } else {
+        0.0
+    };
     (clean * 1000.0).round() as i64
 }
 

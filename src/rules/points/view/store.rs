@@ -88,12 +88,7 @@ pub async fn season_scorers(tx: &mut Tx, company: &CompanyId, season: &str) -> R
 }
 
 /// The same for the days `from` to `to` (local dates, both included).
-pub async fn period_scorers(
-    tx: &mut Tx,
-    company: &CompanyId,
-    from: &str,
-    to: &str,
-) -> Result<Vec<Scorer>, StoreError> {
+pub async fn period_scorers(tx: &mut Tx, company: &CompanyId, from: &str, to: &str) -> Result<Vec<Scorer>, StoreError> {
     let rows = tx
         .query(
             "SELECT p.id, p.name, d.name AS department, s.score AS score, \
@@ -211,9 +206,7 @@ pub async fn entries_after(store: &Store, seq: i64, limit: i64) -> Result<Vec<En
         return Ok(list);
     };
     let rows = store
-        .query(
-            "SELECT seq, account, currency, amount FROM ledger_line WHERE seq BETWEEN $1 AND $2 ORDER BY seq, line",
-        )
+        .query("SELECT seq, account, currency, amount FROM ledger_line WHERE seq BETWEEN $1 AND $2 ORDER BY seq, line")
         .bind(first.seq)
         .bind(last.seq)
         .all()
@@ -258,7 +251,9 @@ pub async fn balances(store: &Store) -> Result<BTreeMap<(String, String), i64>, 
 /// Cause and the sequence number it was entered under.
 pub async fn causes(store: &Store) -> Result<BTreeMap<String, i64>, StoreError> {
     let rows = store.query("SELECT cause, seq FROM ledger_cause").all().await?;
-    rows.iter().map(|row| Ok((row.get("cause")?, row.get("seq")?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.get("cause")?, row.get("seq")?)))
+        .collect()
 }
 
 /// All counters of one rule, by (subject, window).
