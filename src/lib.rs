@@ -5,6 +5,9 @@
 //! one transaction with their effects, and delivered by the outbox. See `ARCHITECTURE.md`.
 
 pub mod access;
+pub mod adapters;
+pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
@@ -16,5 +19,6 @@ pub mod ingress;
 pub mod rules;
 pub mod schedule;
 pub mod store;
+pub mod telemetry;
 pub mod text;
 pub mod trace;

@@ -1,5 +1,6 @@
 //! Who may do what: roles within scopes, deny by default, and signed buttons.
 
+pub mod store;
 pub mod token;
 
 use std::collections::BTreeSet;

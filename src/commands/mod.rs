@@ -3,6 +3,11 @@
 //! A spec names the command, its arguments, who may use it and where its answer may appear; names
 //! and help texts are in [`crate::text::commands`]. What a person typed becomes a [`Call`].
 
+pub mod help;
+mod nearest;
+mod parse;
+mod registry;
+
 use std::collections::BTreeMap;
 
 use hutong_model::{AppId, ChatRef, Mention, MessageId, UserId};
@@ -10,6 +15,10 @@ use hutong_model::{AppId, ChatRef, Mention, MessageId, UserId};
 use crate::access::Role;
 use crate::directory::Person;
 use crate::text::Lang;
+
+pub use nearest::{distance, nearest};
+pub use parse::{ArgProblem, MAX_VALUE_CHARS, Parsed, parse};
+pub use registry::{Entry, Registry, RegistryProblem, example_segments};
 
 /// A command as data.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +34,7 @@ pub struct CommandSpec {
 }
 
 /// One `key=value` argument.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArgSpec {
     /// The name that code uses, ASCII.
     pub name: &'static str,
@@ -35,6 +44,19 @@ pub struct ArgSpec {
     /// May also stand without its key, in this order among the positional ones.
     pub positional: bool,
     pub required: bool,
+}
+
+impl ArgSpec {
+    /// The name that a person is shown.
+    pub fn shown(&self, lang: Lang) -> &'static str {
+        let fits = |n: &&&'static str| n.is_ascii() == (lang == Lang::En);
+        self.names
+            .iter()
+            .find(fits)
+            .or(self.names.first())
+            .copied()
+            .unwrap_or(self.name)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -232,19 +232,33 @@ impl<'t> Directory<'t> {
         record: &DepartmentRecord,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let leader = match &record.leader {
+            Some(user) => self
+                .person_of(company, platform, user)
+                .await?
+                .map(|p| p.id.as_str().to_owned()),
+            None => None,
+        };
         self.tx
             .query(
-                "INSERT INTO department (id, company, platform, dept_id, parent, name, active, updated_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, TRUE, $7) \
-                 ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, name = excluded.name, active = TRUE, updated_at = excluded.updated_at",
+                "INSERT INTO department (id, company, platform, dept_id, parent, name, active, updated_at, leader) \
+                 VALUES ($1, $2, $3, $4, $5, $6, TRUE, $7, $8) \
+                 ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, name = excluded.name, active = TRUE, \
+                   updated_at = excluded.updated_at, leader = COALESCE(excluded.leader, department.leader)",
             )
             .bind(department_row_id(company, platform, record.id.as_str()))
             .bind(company)
             .bind(platform.as_str())
             .bind(record.id.as_str())
-            .bind(record.parent.as_ref().map(|p| department_row_id(company, platform, p.as_str())))
+            .bind(
+                record
+                    .parent
+                    .as_ref()
+                    .map(|p| department_row_id(company, platform, p.as_str())),
+            )
             .bind(record.name.as_str())
             .bind(now)
+            .bind(leader)
             .execute()
             .await
             .map(|_| ())
@@ -432,6 +446,236 @@ impl<'t> Directory<'t> {
             .bind(chat)
             .bind(person.as_str())
             .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    /// True when a person is in a chat now, as far as the bot knows.
+    pub async fn is_member(&mut self, app: &AppId, chat: &ChatId, person: &PersonId) -> Result<bool, StoreError> {
+        let row = self
+            .tx
+            .query("SELECT COUNT(*) AS n FROM chat_member WHERE app = $1 AND chat_id = $2 AND person = $3 AND left_at IS NULL")
+            .bind(app)
+            .bind(chat)
+            .bind(person.as_str())
+            .one()
+            .await?;
+        Ok(row.get::<i64>("n")? > 0)
+    }
+
+    /// A chat has ended: nobody is in it any more.
+    pub async fn everyone_left(&mut self, app: &AppId, chat: &ChatId, now: Timestamp) -> Result<(), StoreError> {
+        self.tx
+            .query("UPDATE chat_member SET left_at = $3 WHERE app = $1 AND chat_id = $2 AND left_at IS NULL")
+            .bind(app)
+            .bind(chat)
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn set_chat_owner(
+        &mut self,
+        app: &AppId,
+        chat: &ChatId,
+        owner: &PersonId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.tx
+            .query("UPDATE chat SET owner = $3, updated_at = $4 WHERE app = $1 AND chat_id = $2")
+            .bind(app)
+            .bind(chat)
+            .bind(owner.as_str())
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    /// Says whether a chat is shared with people outside the company; [`Self::upsert_chat`] only
+    /// sets that for a chat it enters.
+    pub async fn set_external(
+        &mut self,
+        app: &AppId,
+        chat: &ChatId,
+        external: bool,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.tx
+            .query("UPDATE chat SET external = $3, updated_at = $4 WHERE app = $1 AND chat_id = $2")
+            .bind(app)
+            .bind(chat)
+            .bind(external)
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    /// The language a person has chosen: `zh` or `en`.
+    pub async fn set_language(&mut self, person: &PersonId, language: &str) -> Result<(), StoreError> {
+        self.tx
+            .query("UPDATE person SET language = $2 WHERE id = $1")
+            .bind(person.as_str())
+            .bind(language)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    /// Asks the next sync of an app to read one person, or everything. The platform told that
+    /// something has changed, but not what.
+    pub async fn ask_sync(&mut self, app: &AppId, user: Option<&UserId>, now: Timestamp) -> Result<(), StoreError> {
+        self.tx
+            .query("INSERT INTO sync_todo (app, user_id, asked_at) VALUES ($1, $2, $3) ON CONFLICT (app, user_id) DO UPDATE SET asked_at = excluded.asked_at")
+            .bind(app)
+            .bind(user.map_or("", UserId::as_str))
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    /// What [`Self::ask_sync`] has left, oldest first; an absent user stands for everything.
+    pub async fn sync_todo(
+        &mut self,
+        app: &AppId,
+        limit: usize,
+    ) -> Result<Vec<(Option<UserId>, Timestamp)>, StoreError> {
+        let rows = self
+            .tx
+            .query("SELECT user_id, asked_at FROM sync_todo WHERE app = $1 ORDER BY asked_at, user_id LIMIT $2")
+            .bind(app)
+            .bind(limit)
+            .all()
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let user: String = row.get("user_id")?;
+                Ok((UserId::new(user).ok(), row.get("asked_at")?))
+            })
+            .collect()
+    }
+
+    /// Takes a request off the list, unless it was made again after `asked_at`.
+    pub async fn sync_done(
+        &mut self,
+        app: &AppId,
+        user: Option<&UserId>,
+        asked_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.tx
+            .query("DELETE FROM sync_todo WHERE app = $1 AND user_id = $2 AND asked_at <= $3")
+            .bind(app)
+            .bind(user.map_or("", UserId::as_str))
+            .bind(asked_at)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    /// Active people of a company who have an account on a platform, with that account.
+    pub async fn accounts_on(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+    ) -> Result<Vec<(PersonId, UserId)>, StoreError> {
+        let rows = self
+            .tx
+            .query(
+                "SELECT i.person AS person, i.user_id AS user_id FROM identity i JOIN person p ON p.id = i.person \
+                 WHERE i.company = $1 AND i.platform = $2 AND i.is_main = TRUE AND p.active = TRUE ORDER BY i.user_id",
+            )
+            .bind(company)
+            .bind(platform.as_str())
+            .all()
+            .await?;
+        rows.iter()
+            .map(|row| Ok((read_id(row, "person")?, row.get("user_id")?)))
+            .collect()
+    }
+
+    /// The leader of a department (row id), if known.
+    pub async fn department_leader(&mut self, department: &str) -> Result<Option<PersonId>, StoreError> {
+        let row = self
+            .tx
+            .query("SELECT leader FROM department WHERE id = $1")
+            .bind(department)
+            .optional()
+            .await?;
+        let leader: Option<String> = row.map(|r| r.get("leader")).transpose()?.flatten();
+        Ok(leader.as_deref().and_then(PersonId::parse))
+    }
+
+    /// Since when a person has been missing from whole listings of an app; enters `now` when they
+    /// were not.
+    pub async fn missing_since(
+        &mut self,
+        app: &AppId,
+        person: &PersonId,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        self.tx
+            .query("INSERT INTO sync_missing (app, person, since) VALUES ($1, $2, $3) ON CONFLICT (app, person) DO NOTHING")
+            .bind(app)
+            .bind(person.as_str())
+            .bind(now)
+            .execute()
+            .await?;
+        let row = self
+            .tx
+            .query("SELECT since FROM sync_missing WHERE app = $1 AND person = $2")
+            .bind(app)
+            .bind(person.as_str())
+            .one()
+            .await?;
+        row.get("since")
+    }
+
+    /// Forgets who was missing before, but for these.
+    pub async fn keep_missing(&mut self, app: &AppId, missing: &[PersonId]) -> Result<(), StoreError> {
+        let rows = self
+            .tx
+            .query("SELECT person FROM sync_missing WHERE app = $1")
+            .bind(app)
+            .all()
+            .await?;
+        for row in &rows {
+            let person: String = row.get("person")?;
+            if !missing.iter().any(|m| m.as_str() == person) {
+                self.tx
+                    .query("DELETE FROM sync_missing WHERE app = $1 AND person = $2")
+                    .bind(app)
+                    .bind(person)
+                    .execute()
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a whole sync, for `/health`.
+    pub async fn sync_finished(
+        &mut self,
+        app: &AppId,
+        people: usize,
+        departments: usize,
+        held: usize,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.tx
+            .query(
+                "INSERT INTO sync_state (app, finished_at, people, departments, leavers_held) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (app) DO UPDATE SET finished_at = excluded.finished_at, people = excluded.people, \
+                   departments = excluded.departments, leavers_held = excluded.leavers_held",
+            )
+            .bind(app)
+            .bind(now)
+            .bind(people)
+            .bind(departments)
+            .bind(held)
             .execute()
             .await
             .map(|_| ())

@@ -43,7 +43,10 @@ pub struct InboxOptions {
 
 impl Default for InboxOptions {
     fn default() -> Self {
-        Self { keep: Duration::from_secs(7 * 86_400), waiting: 4096 }
+        Self {
+            keep: Duration::from_secs(7 * 86_400),
+            waiting: 4096,
+        }
     }
 }
 
@@ -97,7 +100,13 @@ impl Inbox {
         let (queue, receiver) = mpsc::channel(options.waiting);
         let work = Arc::new(Notify::new());
         let metrics = Arc::new(InboxMetrics::default());
-        let committer = Committer { store, seen, clock, work: work.clone(), metrics: metrics.clone() };
+        let committer = Committer {
+            store,
+            seen,
+            clock,
+            work: work.clone(),
+            metrics: metrics.clone(),
+        };
         tokio::spawn(committer.run(receiver));
         Ok(Self { queue, work, metrics })
     }
@@ -139,7 +148,14 @@ fn new_event(app: &AppId, event: Incoming, now: Timestamp) -> Result<NewEvent, N
 
 /// Stores an event of our own (a tick, the result of an effect) in the transaction that caused it.
 /// `dedupe` must be unique by the caller's own unique row.
-pub async fn insert_own(tx: &mut Tx, app: &AppId, dedupe: String, lane: String, body: &Body, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn insert_own(
+    tx: &mut Tx,
+    app: &AppId,
+    dedupe: String,
+    lane: String,
+    body: &Body,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
     let text = serde_json::to_string(body).map_err(|e| StoreError::Broken(e.to_string()))?;
     let row = NewEvent {
         id: EventId::derive(app, &dedupe),
@@ -234,7 +250,9 @@ impl Committer {
                     let _ = reply.send(Ok(accepted));
                 }
                 if any {
-                    self.metrics.last_event.store(now.millis().max(0) as u64, Ordering::Relaxed);
+                    self.metrics
+                        .last_event
+                        .store(now.millis().max(0) as u64, Ordering::Relaxed);
                     self.work.notify_one();
                 }
             }
@@ -272,7 +290,6 @@ fn quantum(n: usize) -> usize {
     SIZES.iter().rev().skip(1).find(|s| **s <= n).copied().unwrap_or(1)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,7 +297,12 @@ mod tests {
     use hutong_model::ManualClock;
 
     fn incoming(key: &str) -> Incoming {
-        Incoming { key: key.into(), lane: "chat:1".into(), occurred_at: Timestamp(5), body: Body::DirectoryScope }
+        Incoming {
+            key: key.into(),
+            lane: "chat:1".into(),
+            occurred_at: Timestamp(5),
+            body: Body::DirectoryScope,
+        }
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -289,11 +311,18 @@ mod tests {
             let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp(1000)));
             let app = AppId::new("fs").unwrap();
             let other = AppId::new("fs2").unwrap();
-            let inbox = Inbox::open(t.store.clone(), clock.clone(), InboxOptions::default()).await.unwrap();
+            let inbox = Inbox::open(t.store.clone(), clock.clone(), InboxOptions::default())
+                .await
+                .unwrap();
             let tasks: Vec<_> = (0..200)
                 .map(|i| {
                     let (inbox, app) = (inbox.clone(), app.clone());
-                    tokio::spawn(async move { inbox.accept(&app, vec![incoming(&format!("m{}", i % 100))], Timestamp(1000)).await.unwrap() })
+                    tokio::spawn(async move {
+                        inbox
+                            .accept(&app, vec![incoming(&format!("m{}", i % 100))], Timestamp(1000))
+                            .await
+                            .unwrap()
+                    })
                 })
                 .collect();
             let mut new = 0;
@@ -302,10 +331,21 @@ mod tests {
             }
             assert_eq!(new, 100, "{}", t.name);
             // One scope per app: the same key of another app is another event.
-            assert_eq!(inbox.accept(&other, vec![incoming("m1")], Timestamp(1000)).await.unwrap(), Accepted::New);
+            assert_eq!(
+                inbox
+                    .accept(&other, vec![incoming("m1")], Timestamp(1000))
+                    .await
+                    .unwrap(),
+                Accepted::New
+            );
             drop(inbox);
-            let again = Inbox::open(t.store.clone(), clock, InboxOptions::default()).await.unwrap();
-            assert_eq!(again.accept(&app, vec![incoming("m1")], Timestamp(2000)).await.unwrap(), Accepted::Duplicate);
+            let again = Inbox::open(t.store.clone(), clock, InboxOptions::default())
+                .await
+                .unwrap();
+            assert_eq!(
+                again.accept(&app, vec![incoming("m1")], Timestamp(2000)).await.unwrap(),
+                Accepted::Duplicate
+            );
             let (ready, ..) = store::counts(&t.store).await.unwrap();
             assert_eq!(ready, 101, "{}", t.name);
         }
@@ -316,16 +356,35 @@ mod tests {
         let t = testing::sqlite().await.unwrap();
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp(1000)));
         let app = AppId::new("fs").unwrap();
-        let inbox = Inbox::open(t.store.clone(), clock, InboxOptions::default()).await.unwrap();
-        t.store.query("ALTER TABLE inbox RENAME TO away").execute().await.unwrap();
-        assert_eq!(inbox.accept(&app, vec![incoming("m1")], Timestamp(1000)).await, Err(NotStored::Store));
-        t.store.query("ALTER TABLE away RENAME TO inbox").execute().await.unwrap();
+        let inbox = Inbox::open(t.store.clone(), clock, InboxOptions::default())
+            .await
+            .unwrap();
+        t.store
+            .query("ALTER TABLE inbox RENAME TO away")
+            .execute()
+            .await
+            .unwrap();
+        assert_eq!(
+            inbox.accept(&app, vec![incoming("m1")], Timestamp(1000)).await,
+            Err(NotStored::Store)
+        );
+        t.store
+            .query("ALTER TABLE away RENAME TO inbox")
+            .execute()
+            .await
+            .unwrap();
         // The repeat is taken: the failed attempt left no trace in memory.
-        assert_eq!(inbox.accept(&app, vec![incoming("m1")], Timestamp(1000)).await.unwrap(), Accepted::New);
+        assert_eq!(
+            inbox.accept(&app, vec![incoming("m1")], Timestamp(1000)).await.unwrap(),
+            Accepted::New
+        );
     }
 
     #[test]
     fn few_statement_sizes() {
-        assert_eq!((quantum(1), quantum(5), quantum(31), quantum(128), quantum(500)), (1, 4, 22, 128, 128));
+        assert_eq!(
+            (quantum(1), quantum(5), quantum(31), quantum(128), quantum(500)),
+            (1, 4, 22, 128, 128)
+        );
     }
 }

@@ -38,7 +38,12 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn new(period: Duration, now: Timestamp) -> Self {
-        Self { current: Set::default(), previous: Set::default(), period, rotated_at: now }
+        Self {
+            current: Set::default(),
+            previous: Set::default(),
+            period,
+            rotated_at: now,
+        }
     }
 
     fn key(id: &EventId) -> u128 {

@@ -56,7 +56,10 @@ pub(super) async fn append(store: &Store, rows: Vec<NewEvent>) -> Result<(), Sto
 
 /// Stores rows; the unique index decides which are new. Returns the new ones.
 pub(super) async fn append_unless_known(store: &Store, rows: Vec<NewEvent>) -> Result<HashSet<EventId>, StoreError> {
-    let text = format!("{} ON CONFLICT (app, dedupe) DO NOTHING RETURNING app, dedupe", insert_text(rows.len()));
+    let text = format!(
+        "{} ON CONFLICT (app, dedupe) DO NOTHING RETURNING app, dedupe",
+        insert_text(rows.len())
+    );
     let stored = store.execute_alone(text.into(), values(rows)).await?;
     stored.iter().map(read_id).collect()
 }
@@ -72,7 +75,10 @@ pub(super) async fn insert_in(tx: &mut Tx, row: NewEvent) -> Result<bool, StoreE
 }
 
 fn read_id(row: &Row) -> Result<EventId, StoreError> {
-    Ok(EventId::derive(&row.get::<AppId>("app")?, &row.get::<String>("dedupe")?))
+    Ok(EventId::derive(
+        &row.get::<AppId>("app")?,
+        &row.get::<String>("dedupe")?,
+    ))
 }
 
 /// The ids of all stored events, page by page.
@@ -116,7 +122,14 @@ fn read_event(row: &Row) -> Result<Loaded, StoreError> {
 /// The next events to handle, oldest first. SQLite: one process, one worker, in order of arrival.
 pub(super) async fn next_ready(store: &Store, limit: usize) -> Result<Vec<Loaded>, StoreError> {
     let sql = format!("{EVENT} WHERE state = 0 ORDER BY seq LIMIT $1");
-    store.query(sql).bind(limit).all().await?.iter().map(read_event).collect()
+    store
+        .query(sql)
+        .bind(limit)
+        .all()
+        .await?
+        .iter()
+        .map(read_event)
+        .collect()
 }
 
 /// The same for several processes: only the oldest unfinished event of each lane, and none that
@@ -138,14 +151,19 @@ pub(super) async fn finish(tx: &mut Tx, seqs: &[i64], keep: &[i64], now: Timesta
     match tx.dialect() {
         // The worker took every ready row up to the last one, so a range says the same and is one text.
         Dialect::Sqlite if keep.is_empty() => {
-            let (first, last) = (seqs.iter().min().copied().unwrap_or(0), seqs.iter().max().copied().unwrap_or(0));
-            tx.query("UPDATE inbox SET state = $1, done_at = $2, body = NULL WHERE seq BETWEEN $3 AND $4 AND state = 0")
-                .bind(DONE)
-                .bind(now)
-                .bind(first)
-                .bind(last)
-                .execute()
-                .await?;
+            let (first, last) = (
+                seqs.iter().min().copied().unwrap_or(0),
+                seqs.iter().max().copied().unwrap_or(0),
+            );
+            tx.query(
+                "UPDATE inbox SET state = $1, done_at = $2, body = NULL WHERE seq BETWEEN $3 AND $4 AND state = 0",
+            )
+            .bind(DONE)
+            .bind(now)
+            .bind(first)
+            .bind(last)
+            .execute()
+            .await?;
         }
         _ => {
             for seq in seqs {
@@ -180,13 +198,22 @@ pub(super) async fn due_work(tx: &mut Tx, now: Timestamp, limit: usize) -> Resul
     );
     let rows = tx.query(sql).bind(now).bind(limit).all().await?;
     rows.iter()
-        .map(|row| Ok(Work { rule: row.get("rule")?, attempts: row.get("attempts")?, event: read_event(row)? }))
+        .map(|row| {
+            Ok(Work {
+                rule: row.get("rule")?,
+                attempts: row.get("attempts")?,
+                event: read_event(row)?,
+            })
+        })
         .collect()
 }
 
 /// When the next failed item is due.
 pub(super) async fn next_work_at(store: &Store) -> Result<Option<Timestamp>, StoreError> {
-    let row = store.query("SELECT MIN(next_at) AS at FROM work WHERE state = 0").one().await?;
+    let row = store
+        .query("SELECT MIN(next_at) AS at FROM work WHERE state = 0")
+        .one()
+        .await?;
     row.get("at")
 }
 
@@ -219,7 +246,11 @@ pub(super) async fn record_failure(
 
 /// A failed item has succeeded: its row goes, and the event's body with the last one.
 pub(super) async fn work_done(tx: &mut Tx, seq: i64, rule: &str) -> Result<(), StoreError> {
-    tx.query("DELETE FROM work WHERE seq = $1 AND rule = $2").bind(seq).bind(rule).execute().await?;
+    tx.query("DELETE FROM work WHERE seq = $1 AND rule = $2")
+        .bind(seq)
+        .bind(rule)
+        .execute()
+        .await?;
     tx.query("UPDATE inbox SET body = NULL WHERE seq = $1 AND state <> 0 AND NOT EXISTS (SELECT 1 FROM work WHERE work.seq = inbox.seq)")
         .bind(seq)
         .execute()
@@ -276,12 +307,20 @@ pub async fn retry_dead(store: &Store, seq: i64, rule: &str, now: Timestamp) -> 
 
 /// Events waiting, items waiting for another try, items given up, and the age of the oldest event.
 pub async fn counts(store: &Store) -> Result<(i64, i64, i64, Option<Timestamp>), StoreError> {
-    let ready = store.query("SELECT COUNT(*) AS n, MIN(received_at) AS oldest FROM inbox WHERE state = 0").one().await?;
+    let ready = store
+        .query("SELECT COUNT(*) AS n, MIN(received_at) AS oldest FROM inbox WHERE state = 0")
+        .one()
+        .await?;
     let work = store
         .query("SELECT CAST(COALESCE(SUM(CASE WHEN state = 0 THEN 1 ELSE 0 END), 0) AS BIGINT) AS waiting, CAST(COALESCE(SUM(CASE WHEN state = 1 THEN 1 ELSE 0 END), 0) AS BIGINT) AS dead FROM work")
         .one()
         .await?;
-    Ok((ready.get("n")?, work.get("waiting")?, work.get("dead")?, ready.get("oldest")?))
+    Ok((
+        ready.get("n")?,
+        work.get("waiting")?,
+        work.get("dead")?,
+        ready.get("oldest")?,
+    ))
 }
 
 /// Removes keys older than `keep`, at most 500 rows a call. Returns how many went.

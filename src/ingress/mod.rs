@@ -67,7 +67,11 @@ impl IngressMetrics {
         ];
         KINDS
             .iter()
-            .filter_map(|k| self.rejected.get(*k as usize).map(|c| (k.as_str(), c.load(Ordering::Relaxed))))
+            .filter_map(|k| {
+                self.rejected
+                    .get(*k as usize)
+                    .map(|c| (k.as_str(), c.load(Ordering::Relaxed)))
+            })
             .collect()
     }
 }
@@ -100,7 +104,12 @@ async fn hook(State(ingress): State<Arc<Ingress>>, Path(app): Path<String>, requ
             Err(_) => return reject(&ingress, Rejection::Malformed),
         }
     }
-    let raw = RawRequest { post, query: parts.uri.query().unwrap_or(""), headers: &headers, body: &body };
+    let raw = RawRequest {
+        post,
+        query: parts.uri.query().unwrap_or(""),
+        headers: &headers,
+        body: &body,
+    };
     let now = ingress.clock.now();
     let (events, answer) = match adapter.receive(&raw, now) {
         Received::Challenge(answer) => {
@@ -122,7 +131,9 @@ async fn hook(State(ingress): State<Arc<Ingress>>, Path(app): Path<String>, requ
 
 fn success(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
     response
 }
 

@@ -46,7 +46,10 @@ impl Default for Limits {
 
 /// Serves until cancelled, then until the requests in flight are answered or the drain time is over.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel: CancellationToken) {
-    let clients = Clients { limits: limits.clone(), open: Arc::default() };
+    let clients = Clients {
+        limits: limits.clone(),
+        open: Arc::default(),
+    };
     let tracker = tokio_util::task::TaskTracker::new();
     loop {
         let (stream, address) = tokio::select! {
@@ -135,7 +138,10 @@ impl Clients {
         }
         *own += 1;
         open.total += 1;
-        Some(Ticket { clients: self.clone(), address })
+        Some(Ticket {
+            clients: self.clone(),
+            address,
+        })
     }
 }
 

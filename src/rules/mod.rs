@@ -6,14 +6,20 @@ pub mod columns;
 mod ctx;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod groups;
 pub mod points;
 pub mod reports;
+pub mod service;
+#[cfg(test)]
+pub mod testkit;
 
 use hutong_model::{BoxFuture, Event, EventHead, Message};
 
 use crate::commands::{Call, Click, CommandSpec};
+use crate::directory::Person;
 use crate::schedule::Schedule;
 use crate::store::StoreError;
+use crate::text::Lang;
 
 pub use ctx::{App, Ctx, Env, PendingEffect, Who, local};
 
@@ -42,6 +48,22 @@ pub trait Rule: Send + Sync {
 
     fn on_command<'a>(&'a self, _ctx: &'a mut Ctx, call: &'a Call) -> BoxFuture<'a, Result<(), RuleError>> {
         Box::pin(async move { Err(RuleError::Fail(format!("no handler for the command {}", call.id))) })
+    }
+
+    /// True for a command whose handler checks itself that the person's role reaches what the
+    /// command is about. Without that, a role held for another group or department is no role here.
+    fn checks_scope(&self, _command: &str) -> bool {
+        false
+    }
+
+    /// What this rule adds to `/me`: at most three short lines about this person, in this language.
+    fn me_lines<'a>(
+        &'a self,
+        _ctx: &'a mut Ctx,
+        _person: &'a Person,
+        _lang: Lang,
+    ) -> BoxFuture<'a, Result<Vec<String>, RuleError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn on_click<'a>(&'a self, _ctx: &'a mut Ctx, click: &'a Click) -> BoxFuture<'a, Result<(), RuleError>> {

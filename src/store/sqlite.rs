@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{Row, StoreError, StoreOptions, Value, bind, migrate, safe};
 
 /// The log is copied into the database when it has grown to this size.
-const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+const CHECKPOINT_BYTES: u64 = 32 * 1024 * 1024;
 
 #[derive(Clone)]
 pub(super) struct Sqlite {
@@ -223,12 +223,19 @@ async fn checkpointer(path: PathBuf, options: SqliteConnectOptions, shared: Arc<
         if connection.is_none() {
             connection = options.connect().await.ok();
         }
-        if let Some(c) = connection.as_mut()
-            && sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(c).await.is_err()
-        {
-            connection = None;
-            continue;
+        // Twice: the second pass copies only what was written during the first, so that hardly
+        // anything is left for the writer.
+        let mut copied = false;
+        for _ in 0..2 {
+            copied = match connection.as_mut() {
+                Some(c) => sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(c).await.is_ok(),
+                None => false,
+            };
         }
-        shared.finish_checkpoint.store(true, Ordering::Release);
+        if copied {
+            shared.finish_checkpoint.store(true, Ordering::Release);
+        } else {
+            connection = None;
+        }
     }
 }

@@ -46,7 +46,12 @@ impl PointsRule {
     }
 
     /// The lines of this rule on the card of `/我`.
-    pub async fn me_lines(&self, ctx: &mut Ctx, person: &PersonId, lang: Lang) -> Result<Vec<String>, RuleError> {
+    pub(super) async fn lines_for_me(
+        &self,
+        ctx: &mut Ctx,
+        person: &PersonId,
+        lang: Lang,
+    ) -> Result<Vec<String>, RuleError> {
         let score = shown(self.month_score(ctx, person).await?);
         let left = self.left_to_give(ctx, person).await?;
         Ok(vec![Say::MeLine { score, left }.in_lang(lang)])

@@ -25,7 +25,9 @@ use hutong_model::{Ability, Action, AppId, Body, BoxFuture, DeliveryClass, Event
 pub use crate::config::rules::points as config;
 
 use crate::commands::{Call, Click, CommandSpec};
+use crate::directory::Person;
 use crate::rules::{Ctx, Rule, RuleError};
+use crate::text::Lang;
 
 pub use verify::{Report, verify};
 pub use weights::shown;
@@ -139,6 +141,15 @@ impl Rule for PointsRule {
                 other => Err(RuleError::Fail(format!("points has no command {other}"))),
             }
         })
+    }
+
+    fn me_lines<'a>(
+        &'a self,
+        ctx: &'a mut Ctx,
+        person: &'a Person,
+        lang: Lang,
+    ) -> BoxFuture<'a, Result<Vec<String>, RuleError>> {
+        Box::pin(self.lines_for_me(ctx, &person.id, lang))
     }
 
     fn on_click<'a>(&'a self, ctx: &'a mut Ctx, click: &'a Click) -> BoxFuture<'a, Result<(), RuleError>> {

@@ -1,0 +1,268 @@
+//! Keeps the directory up to date from events.
+
+use hutong_model::{
+    Ability, Action, Body, ChatChange, ChatKind, ChatRef, CompanyId, DeliveryClass, Event, Mention, Message, Platform,
+    SeeClass, Target, UserId,
+};
+
+use super::known::{Known, Step};
+use crate::rules::{Ctx, RuleError};
+use crate::text::service::Say;
+
+pub(super) async fn handle(known: &Known, ctx: &mut Ctx, event: &Event) -> Result<(), RuleError> {
+    let Some((company, platform)) = ctx
+        .env()
+        .app(&event.app)
+        .map(|a| (a.company.clone(), a.adapter.platform()))
+    else {
+        // An app that was taken out of the configuration while its events waited.
+        return Ok(());
+    };
+    match &event.body {
+        Body::Message(_) => message(known, ctx, event, &company, platform).await,
+        Body::Member {
+            chat, users, joined, ..
+        } => {
+            if *joined {
+                members_joined(ctx, event, &company, platform, chat, users).await
+            } else {
+                known.forget_chat(&event.app, &chat.id);
+                members_left(ctx, event, &company, platform, chat, users).await
+            }
+        }
+        Body::Bot {
+            chat, added, external, ..
+        } => bot(known, ctx, event, chat, *added, *external).await,
+        Body::Chat { chat, change } => chat_changed(known, ctx, event, &company, platform, chat, change).await,
+        Body::Person { user, record, left } => {
+            let now = ctx.now();
+            match record {
+                _ if *left => {
+                    known.forget_person(&event.app, user);
+                    if let Some(person) = ctx.directory().person_of(&company, platform, user).await? {
+                        ctx.directory().person_left(&person.id, now).await?;
+                    }
+                }
+                Some(record) => {
+                    ctx.directory().upsert_person(&company, platform, record, now).await?;
+                }
+                None => ctx.directory().ask_sync(&event.app, Some(user), now).await?,
+            }
+            Ok(())
+        }
+        Body::Department { id, record, removed } => {
+            let now = ctx.now();
+            match record {
+                _ if *removed => {
+                    ctx.directory()
+                        .department_removed(&company, platform, id.as_str(), now)
+                        .await?;
+                }
+                Some(record) => {
+                    ctx.directory()
+                        .upsert_department(&company, platform, record, now)
+                        .await?;
+                }
+                None => ctx.directory().ask_sync(&event.app, None, now).await?,
+            }
+            Ok(())
+        }
+        Body::DirectoryScope => {
+            let now = ctx.now();
+            ctx.directory().ask_sync(&event.app, None, now).await?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn message(
+    known: &Known,
+    ctx: &mut Ctx,
+    event: &Event,
+    company: &CompanyId,
+    platform: Platform,
+) -> Result<(), RuleError> {
+    let Body::Message(message) = &event.body else {
+        return Ok(());
+    };
+    let Some(user) = &message.sender.user else {
+        return Ok(());
+    };
+    let now = ctx.now();
+    match known.step(&event.app, &event.body, now) {
+        Step::Nothing => return Ok(()),
+        Step::Look => {
+            if is_there(ctx, event, company, platform, &message.chat, user).await? {
+                known.sure(&event.app, &event.body);
+                return Ok(());
+            }
+            known.lost(&event.app, &event.body, now);
+        }
+        Step::Write => known.written(&event.app, &event.body, now),
+    }
+    enter_chat(ctx, event, &message.chat).await?;
+    let name = message.sender.name.as_deref();
+    let person = ctx
+        .directory()
+        .ensure_person(company, platform, user, name, now)
+        .await?;
+    if message.chat.kind == ChatKind::Group {
+        ctx.directory()
+            .joined(&event.app, &message.chat.id, &person.id, now)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn is_there(
+    ctx: &mut Ctx,
+    event: &Event,
+    company: &CompanyId,
+    platform: Platform,
+    chat: &ChatRef,
+    user: &UserId,
+) -> Result<bool, RuleError> {
+    let Some(person) = ctx.directory().person_of(company, platform, user).await? else {
+        return Ok(false);
+    };
+    let active = ctx
+        .directory()
+        .chat(&event.app, &chat.id)
+        .await?
+        .is_some_and(|c| c.active);
+    Ok(
+        active
+            && (chat.kind == ChatKind::Direct || ctx.directory().is_member(&event.app, &chat.id, &person.id).await?),
+    )
+}
+
+async fn enter_chat(ctx: &mut Ctx, event: &Event, chat: &ChatRef) -> Result<(), RuleError> {
+    let now = ctx.now();
+    ctx.directory()
+        .upsert_chat(&event.app, &chat.id, chat.kind, chat.name.as_deref(), false, now)
+        .await?;
+    Ok(())
+}
+
+async fn members_joined(
+    ctx: &mut Ctx,
+    event: &Event,
+    company: &CompanyId,
+    platform: Platform,
+    chat: &ChatRef,
+    users: &[Mention],
+) -> Result<(), RuleError> {
+    enter_chat(ctx, event, chat).await?;
+    let now = ctx.now();
+    for mention in users.iter().filter(|m| !m.bot) {
+        let Some(user) = &mention.user else { continue };
+        let person = ctx
+            .directory()
+            .ensure_person(company, platform, user, mention.name.as_deref(), now)
+            .await?;
+        ctx.directory()
+            .joined(&event.app, &chat.id, &person.id, event.occurred_at)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn members_left(
+    ctx: &mut Ctx,
+    event: &Event,
+    company: &CompanyId,
+    platform: Platform,
+    chat: &ChatRef,
+    users: &[Mention],
+) -> Result<(), RuleError> {
+    for user in users.iter().filter_map(|m| m.user.as_ref()) {
+        if let Some(person) = ctx.directory().person_of(company, platform, user).await? {
+            ctx.directory()
+                .left(&event.app, &chat.id, &person.id, event.occurred_at)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn bot(
+    known: &Known,
+    ctx: &mut Ctx,
+    event: &Event,
+    chat: &ChatRef,
+    added: bool,
+    external: bool,
+) -> Result<(), RuleError> {
+    let now = ctx.now();
+    if !added {
+        known.forget_chat(&event.app, &chat.id);
+        ctx.directory().chat_inactive(&event.app, &chat.id, now).await?;
+        return Ok(());
+    }
+    let before = ctx.directory().chat(&event.app, &chat.id).await?;
+    ctx.directory()
+        .upsert_chat(&event.app, &chat.id, chat.kind, chat.name.as_deref(), external, now)
+        .await?;
+    if external {
+        ctx.directory().set_external(&event.app, &chat.id, true, now).await?;
+    }
+    // Somebody who takes the bot out and in again has met it. A group that the bot made itself, or
+    // whose first message came before this event, is known but was not greeted: silence is kinder.
+    if before.is_some() || chat.kind == ChatKind::Direct || !ctx.can(&event.app, Ability::SendToChat) {
+        return Ok(());
+    }
+    let say = if external {
+        Say::ExternalGroup
+    } else {
+        Say::Greeting {
+            mention: ctx.caps(&event.app).is_some_and(|c| !c.sees(SeeClass::V1)),
+        }
+    };
+    let text = say.in_lang(ctx.env().lang);
+    ctx.emit(
+        "greeting",
+        &event.app,
+        DeliveryClass::Reply,
+        Action::Send {
+            to: Target::Chat(chat.id.clone()),
+            content: Message::text(text),
+        },
+    )?;
+    Ok(())
+}
+
+async fn chat_changed(
+    known: &Known,
+    ctx: &mut Ctx,
+    event: &Event,
+    company: &CompanyId,
+    platform: Platform,
+    chat: &ChatRef,
+    change: &ChatChange,
+) -> Result<(), RuleError> {
+    let now = ctx.now();
+    match change {
+        ChatChange::Disbanded => {
+            known.forget_chat(&event.app, &chat.id);
+            ctx.directory().chat_inactive(&event.app, &chat.id, now).await?;
+            ctx.directory().everyone_left(&event.app, &chat.id, now).await?;
+        }
+        ChatChange::Updated { name, owner } => {
+            let name = name.as_deref().or(chat.name.as_deref());
+            ctx.directory()
+                .upsert_chat(&event.app, &chat.id, chat.kind, name, false, now)
+                .await?;
+            if let Some(owner) = owner {
+                let person = ctx
+                    .directory()
+                    .ensure_person(company, platform, owner, None, now)
+                    .await?;
+                ctx.directory()
+                    .set_chat_owner(&event.app, &chat.id, &person.id, now)
+                    .await?;
+            }
+        }
+    }
+    Ok(())
+}
