@@ -2,8 +2,13 @@
 //! and the directory, and writes its own tables and effects, all in one transaction. It knows no
 //! platform, no clock and no network.
 
+pub mod columns;
 mod ctx;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod groups;
+pub mod points;
+pub mod reports;
 pub mod service;
 #[cfg(test)]
 pub mod testkit;
@@ -12,6 +17,7 @@ use hutong_model::{BoxFuture, Event, EventHead, Message};
 
 use crate::commands::{Call, Click, CommandSpec};
 use crate::directory::Person;
+use crate::schedule::Schedule;
 use crate::store::StoreError;
 use crate::text::Lang;
 
@@ -24,6 +30,11 @@ pub trait Rule: Send + Sync {
 
     fn commands(&self) -> &'static [CommandSpec] {
         &[]
+    }
+
+    /// When it wants to be woken. The tick reaches the rule named in the schedule.
+    fn schedules(&self) -> Vec<Schedule> {
+        Vec::new()
     }
 
     /// Which events it wants to see, cheap and pure. Its own commands, clicks, ticks and effect

@@ -4,8 +4,11 @@
 //! arguments and one exhaustive `match` per language, so that a missing translation does not
 //! compile. Names of commands, in both languages, are in [`commands`].
 
+pub mod columns;
 pub mod commands;
 pub mod groups;
+pub mod points;
+pub mod reports;
 pub mod service;
 
 /// The language a person is spoken to in.

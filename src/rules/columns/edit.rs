@@ -1,0 +1,245 @@
+//! What is sent in, and what editors do.
+
+use hutong_model::{Block, DeliveryClass, Inline, Message};
+
+use super::issue::content;
+use super::store::{self, Item, NewItem};
+use super::{ColumnsRule, Entry};
+use crate::commands::{AnswerPlace, Call};
+use crate::directory::PersonId;
+use crate::rules::{Ctx, RuleError};
+use crate::text::Lang;
+use crate::text::columns::Say;
+
+/// A submission, in characters.
+const SHORTEST: usize = 6;
+const LONGEST: usize = 500;
+/// Submissions of one person to one column that wait at the same time.
+const MOST_PENDING: i64 = 5;
+/// What editors see of what waits.
+const LISTED: i64 = 3;
+/// No second issue by hand within these minutes: a command typed twice is not meant twice.
+const PAUSE_MINUTES: u64 = 10;
+
+impl ColumnsRule {
+    fn say(&self, ctx: &mut Ctx, call: &Call, say: &Say<'_>) -> Result<(), RuleError> {
+        let text = Message::text(say.in_lang(call.asker.lang));
+        ctx.answer(&call.asker, AnswerPlace::Private, text)
+    }
+
+    /// The column a command names; says so when there is none.
+    fn wanted(&self, ctx: &mut Ctx, call: &Call) -> Result<Option<&Entry>, RuleError> {
+        let typed = call.text("column").unwrap_or_default();
+        if let Some(entry) = self.named(typed) {
+            return Ok(Some(entry));
+        }
+        let titles: Vec<&str> = self.entries.iter().map(|e| e.column.title.as_str()).collect();
+        let say = if titles.is_empty() {
+            Say::ListEmpty
+        } else {
+            Say::NoSuchColumn { typed, titles: &titles }
+        };
+        self.say(ctx, call, &say)?;
+        Ok(None)
+    }
+
+    pub(super) async fn submit(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
+        let Some(entry) = self.wanted(ctx, call)? else {
+            return Ok(());
+        };
+        let column = &entry.column;
+        let body: String = call
+            .text("text")
+            .unwrap_or_default()
+            .trim()
+            .chars()
+            .take(LONGEST)
+            .collect();
+        if body.chars().filter(|c| c.is_alphanumeric()).count() < SHORTEST {
+            return self.say(ctx, call, &Say::TooShort);
+        }
+        let author = &call.asker.person;
+        // Two messages at once must not pass the limit together.
+        ctx.tx().lock(&format!("column submit {}", author.id)).await?;
+        if store::pending_of(ctx.tx(), &column.id, &author.id).await? >= MOST_PENDING {
+            return self.say(ctx, call, &Say::TooMany { most: MOST_PENDING });
+        }
+        let item = NewItem {
+            column: &column.id,
+            cause: ctx.event_id().hex(),
+            author: &author.id,
+            body: &body,
+            app: &call.asker.app,
+            message: call.asker.message.as_ref(),
+            at: ctx.now(),
+        };
+        if !store::submit(ctx.tx(), &item).await? {
+            return Ok(());
+        }
+        let mine = store::items(ctx.tx(), &column.id, "pending", i64::MAX).await?;
+        let id = mine.iter().rev().find(|i| i.author == author.id).map_or(0, |i| i.id);
+        let lang = ctx.env().lang;
+        let title = column.title.as_str();
+        let card = Message::card(
+            Say::SubmittedTitle {
+                title,
+                author: &author.name,
+            }
+            .in_lang(lang),
+        )
+        .block(Block::Quote(vec![Inline::Text(body)]))
+        .note(Say::SubmittedNote { id }.in_lang(lang));
+        self.to_editors(ctx, entry, "submitted", &card).await?;
+        self.say(ctx, call, &Say::Submitted { title })
+    }
+
+    pub(super) async fn list(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
+        let lang = call.asker.lang;
+        if self.entries.is_empty() {
+            return self.say(ctx, call, &Say::ListEmpty);
+        }
+        let mut card = Message::card(Say::ListTitle.in_lang(lang));
+        for entry in self.entries.iter().take(5) {
+            let column = &entry.column;
+            let row = Say::ListRow {
+                title: &column.title,
+                when: column.every.words(lang == Lang::Zh),
+                paused: store::paused(ctx.tx(), &column.id).await?,
+                approved: store::count(ctx.tx(), &column.id, "approved").await?,
+                pending: store::count(ctx.tx(), &column.id, "pending").await?,
+            };
+            card = card.line(row.in_lang(lang));
+            if let Some(last) = store::last_issue(ctx.tx(), &column.id).await? {
+                let slot = last.slot.replace('T', " ");
+                let row = Say::ListLast {
+                    title: &column.title,
+                    slot: &slot,
+                    state: &last.state,
+                };
+                card = card.note(row.in_lang(lang));
+            }
+        }
+        ctx.answer(&call.asker, AnswerPlace::Private, card)
+    }
+
+    pub(super) async fn preview(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
+        let Some(entry) = self.wanted(ctx, call)? else {
+            return Ok(());
+        };
+        let lang = call.asker.lang;
+        let pieces = self.pieces(ctx, entry).await?;
+        let last = store::last_issue(ctx.tx(), &entry.column.id).await?;
+        let number = last.map_or(1, |i| if i.state == "sent" { i.number + 1 } else { i.number });
+        let mut card = content(&entry.column.title, number, &pieces, lang);
+        for item in store::items(ctx.tx(), &entry.column.id, "pending", LISTED).await? {
+            let head = Say::PendingRow {
+                id: item.id,
+                author: &item.author_name,
+            };
+            card = card.paragraph(vec![Inline::Text(head.in_lang(lang)), Inline::Text(item.body)]);
+        }
+        let note = Say::PreviewNote {
+            ready: pieces.len(),
+            needed: usize::try_from(entry.column.min_items).unwrap_or(usize::MAX).max(1),
+        };
+        ctx.answer(&call.asker, AnswerPlace::Private, card.note(note.in_lang(lang)))
+    }
+
+    async fn item(&self, ctx: &mut Ctx, call: &Call) -> Result<Option<(Item, String)>, RuleError> {
+        let id = call.integer("number").unwrap_or(0);
+        let item = store::item(ctx.tx(), id).await?;
+        let found = item.and_then(|i| {
+            let title = self.entry(&i.column)?.column.title.clone();
+            Some((i, title))
+        });
+        if found.is_none() {
+            self.say(ctx, call, &Say::NoItem { id })?;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn accept(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
+        let Some((item, title)) = self.item(ctx, call).await? else {
+            return Ok(());
+        };
+        if !store::decide(ctx.tx(), item.id, "approved").await? {
+            return self.say(ctx, call, &Say::AlreadyDecided { id: item.id });
+        }
+        let lang = self.language_of(ctx, &item.author).await?;
+        let text = Message::text(Say::YourItemAccepted { title: &title }.in_lang(lang));
+        ctx.tell("decided", &item.app, &item.author, DeliveryClass::Reply, text)
+            .await?;
+        let say = Say::Accepted {
+            id: item.id,
+            title: &title,
+        };
+        self.say(ctx, call, &say)
+    }
+
+    pub(super) async fn refuse(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
+        let Some((item, title)) = self.item(ctx, call).await? else {
+            return Ok(());
+        };
+        if !store::decide(ctx.tx(), item.id, "refused").await? {
+            return self.say(ctx, call, &Say::AlreadyDecided { id: item.id });
+        }
+        let lang = self.language_of(ctx, &item.author).await?;
+        let reason: String = call.text("reason").unwrap_or_default().chars().take(LONGEST).collect();
+        let card = Message::card(Say::YourItemRefused { title: &title }.in_lang(lang))
+            .block(Block::Quote(vec![Inline::Text(reason)]));
+        ctx.tell("decided", &item.app, &item.author, DeliveryClass::Reply, card)
+            .await?;
+        self.say(ctx, call, &Say::Refused { id: item.id })
+    }
+
+    async fn language_of(&self, ctx: &mut Ctx, person: &PersonId) -> Result<Lang, RuleError> {
+        let found = ctx.directory().person(person).await?;
+        let own = found.and_then(|p| p.language).and_then(|l| Lang::parse(&l));
+        Ok(own.unwrap_or(ctx.env().lang))
+    }
+
+    pub(super) async fn pause(&self, ctx: &mut Ctx, call: &Call, paused: bool) -> Result<(), RuleError> {
+        let Some(entry) = self.wanted(ctx, call)? else {
+            return Ok(());
+        };
+        let now = ctx.now();
+        store::set_paused(ctx.tx(), &entry.column.id, paused, &call.asker.person.id, now).await?;
+        let title = entry.column.title.as_str();
+        let say = if paused {
+            Say::Paused { title }
+        } else {
+            Say::Resumed { title }
+        };
+        self.say(ctx, call, &say)
+    }
+
+    /// An issue by hand, now. It needs something to say, though less than a regular one.
+    pub(super) async fn send_now(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
+        let Some(entry) = self.wanted(ctx, call)? else {
+            return Ok(());
+        };
+        let column = &entry.column;
+        let title = column.title.as_str();
+        ctx.tx().lock(&format!("column send {}", column.id)).await?;
+        let now = ctx.now();
+        let last = store::last_issue(ctx.tx(), &column.id).await?;
+        let pause = std::time::Duration::from_secs(PAUSE_MINUTES * 60);
+        if last.is_some_and(|i| i.state == "sent" && now.since(i.at) < pause) {
+            return self.say(ctx, call, &Say::JustSent { title });
+        }
+        if self.chats(ctx, entry).await?.is_empty() {
+            return self.say(ctx, call, &Say::NoChats { title });
+        }
+        let pieces = self.pieces(ctx, entry).await?;
+        if pieces.is_empty() {
+            return self.say(ctx, call, &Say::NothingToSend);
+        }
+        let zone = column.zone.unwrap_or(self.calendar.zone);
+        // Marked as sent by hand, so that it never takes the place of the regular occurrence.
+        let slot = format!("{}+", crate::rules::local(zone, now).format("%Y-%m-%dT%H:%M"));
+        match self.send(ctx, entry, &slot, &pieces).await? {
+            Some((number, chats)) => self.say(ctx, call, &Say::Sent { title, number, chats }),
+            None => self.say(ctx, call, &Say::JustSent { title }),
+        }
+    }
+}
