@@ -13,6 +13,7 @@ pub mod commands;
 pub mod config;
 pub mod delivery;
 pub mod directory;
+pub mod dispatch;
 pub mod ids;
 pub mod inbox;
 pub mod ingress;
