@@ -1,1 +1,2 @@
-
+//! Hutong.
+pub mod demo;
