@@ -110,8 +110,10 @@
   /* ---------- who and where ---------- */
 
   function firstPerson(id) {
+    // An ordinary colleague who is at home here: neither the first in the list nor a visitor.
     const people = platforms.get(id).people.filter((p) => p.active);
-    return (people[3] || people[0] || { id: '' }).id;
+    const home = people.filter((p) => Object.keys(colleagues.get(p.no || id + p.id).ids).length === 1);
+    return (home[2] || people[0] || { id: '' }).id;
   }
   function choosePlatform(id, chat) {
     const before = state.platform && me();
@@ -221,9 +223,9 @@
     $('messages').replaceChildren();
     $('newer').hidden = true;
     $('input').value = state.drafts.get(state.platform + key) || '';
-    grow();
     drawChats();
     drawHead();
+    grow();
     drawTrace();
     remember();
     if (byHand) pane('talk');

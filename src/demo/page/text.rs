@@ -72,7 +72,7 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ("wecom", "企业微信", "WeCom"),
     ("simulated", "模拟", "simulated"),
     ("you_are", "你现在是", "You are"),
-    ("change_person", "换一个人", "Be somebody else"),
+    ("change_person", "换人", "Switch"),
     (
         "find_person",
         "搜索姓名、部门、职务或工号",
