@@ -54,6 +54,7 @@
   function toast(text, bad) {
     const node = el('div', { class: bad ? 'toast bad' : 'toast', text });
     $('toasts').append(node);
+    while ($('toasts').childElementCount > 2) $('toasts').firstChild.remove();
     setTimeout(() => node.remove(), bad ? 7000 : 4000);
   }
   async function ask(path, body) {
