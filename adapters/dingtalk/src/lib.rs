@@ -1,1 +1,303 @@
+//! DingTalk (钉钉): an internal app with a robot, by HTTP callbacks.
+//!
+//! # What the platform lets a bot see
+//!
+//! In a group only messages that mention the robot by itself; `@所有人` does not reach it. In a
+//! private chat everything. No reactions, no recalls of people's messages, no group history. Who has
+//! read a robot message (24 h), presses on cards, joins and leaves of internal groups where the event
+//! subscription delivers them, and changes of people and departments. An app robot gets no event when
+//! an employee puts it into a group: its first mention there is the first sign (a group app, "cool
+//! app", does report it).
+//!
+//! # What it lets a bot do
+//!
+//! Send to groups and people, answer by a session webhook for about 90 minutes, cards with buttons and
+//! forms from a template that an admin builds (see [`render`]), recall, read lists, scene groups
+//! (create, rename, owner, members, dissolve), uploads, DING, calendar. Mentions only in such an
+//! answer or in a card. No reactions, no pins, no plain groups with the robot in them. Sends have no
+//! idempotency key; cards and scene groups have the caller's own id.
+//!
+//! # Where Stream mode would go
+//!
+//! [`verify`] ends where [`normalise`] begins: a connection that brings the same JSON calls
+//! [`normalise::robot`], [`normalise::event`] and [`normalise::card`] with the frame's data.
+//!
+//! Source of every fact: `protocols/dingtalk.md` of the shared notes and the vectors beside it.
 
+mod api;
+mod call;
+mod codes;
+mod config;
+mod escape;
+mod http;
+mod ids;
+pub mod normalise;
+pub mod render;
+#[cfg(feature = "sim")]
+pub mod sim;
+mod verify;
+mod wire;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hutong_model::{
+    Ability, Action, Adapter, Answer, AppId, BoxFuture, Build, CallError, Capabilities, Clock, DepartmentId,
+    DepartmentRecord, KeyProblem, LimitRule, LimitScope, Limits, Outcome, Page, PersonRecord, Platform, PlatformEntry,
+    Prepared, RawRequest, Received, Rejection, RenderError, SeeClass, Timestamp, UserId,
+};
+
+pub use config::{CardConfig, Config, KEYS};
+pub use ids::SentId;
+pub use verify::AesKey;
+
+use api::Api;
+use call::api as names;
+use normalise::Push;
+use verify::Proved;
+
+/// This crate's line in the program's list of platforms.
+pub const ENTRY: PlatformEntry = PlatformEntry {
+    kinds: &["dingtalk"],
+    keys: |_| KEYS,
+    build,
+};
+
+fn build(build: Build) -> Result<Arc<dyn Adapter>, Vec<KeyProblem>> {
+    Ok(Arc::new(DingTalk::new(build)?))
+}
+
+/// One DingTalk app.
+pub struct DingTalk {
+    app: AppId,
+    capabilities: Capabilities,
+    clock: Arc<dyn Clock>,
+    api: Api,
+}
+
+impl DingTalk {
+    /// Checks the settings; talks to nobody.
+    pub fn new(build: Build) -> Result<Self, Vec<KeyProblem>> {
+        let config = Config::read(&build.app, &build.settings)?;
+        let capabilities = capabilities(&config);
+        let api = Api::new(config).map_err(|what| {
+            vec![KeyProblem {
+                key: "base_url",
+                what: format!("no HTTP client: {what}"),
+                hint: "check that the system has root certificates".into(),
+            }]
+        })?;
+        Ok(Self {
+            app: build.app,
+            capabilities,
+            clock: build.clock,
+            api,
+        })
+    }
+
+    fn read(&self, request: &RawRequest<'_>, now: Timestamp) -> Result<Received, Rejection> {
+        let config = &self.api.config;
+        Ok(match verify::verify(config, request, now)? {
+            Proved::Event { plain, answer } => match normalise::event(config, &plain, now)? {
+                Push::CheckUrl => Received::Challenge(answer),
+                Push::Events(events) => Received::Events { events, answer },
+            },
+            Proved::Robot => Received::Events {
+                events: vec![normalise::robot(config, request.body, now)?],
+                // "No answer in the response": we answer later, by the session webhook.
+                answer: Answer::json(r#"{"msgtype":"empty"}"#),
+            },
+            Proved::Card { timestamp } => Received::Events {
+                events: vec![normalise::card(config, request.body, &timestamp, now)?],
+                // Nothing changes for the one who pressed; the update for everybody comes by API.
+                answer: Answer::json(
+                    r#"{"cardUpdateOptions":{"updateCardDataByKey":true,"updatePrivateDataByKey":true}}"#,
+                ),
+            },
+        })
+    }
+}
+
+impl Adapter for DingTalk {
+    fn app(&self) -> &AppId {
+        &self.app
+    }
+
+    fn platform(&self) -> Platform {
+        Platform::DingTalk
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn receive(&self, request: &RawRequest<'_>, now: Timestamp) -> Received {
+        self.read(request, now).unwrap_or_else(Received::Rejected)
+    }
+
+    fn prepare(&self, action: &Action) -> Result<Vec<Prepared>, RenderError> {
+        call::prepare(&self.api.config, action)
+    }
+
+    fn deliver<'a>(&'a self, prepared: &'a Prepared, key: &'a str) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.api.deliver(prepared, key, self.clock.as_ref()))
+    }
+
+    fn departments<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Page<DepartmentRecord>, CallError>> {
+        Box::pin(self.api.departments(cursor))
+    }
+
+    fn people<'a>(
+        &'a self,
+        department: &'a DepartmentId,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Page<PersonRecord>, CallError>> {
+        Box::pin(self.api.people(department, cursor))
+    }
+
+    fn person<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, Result<Option<PersonRecord>, CallError>> {
+        Box::pin(self.api.person(user))
+    }
+
+    fn probe<'a>(&'a self) -> BoxFuture<'a, Result<(), CallError>> {
+        Box::pin(self.api.probe())
+    }
+}
+
+/// What this app can see and do, as far as its settings allow. Limits: 6.1 and 6.2 of the protocol
+/// notes; those of the month (5000 calls, 3000 pushes in the standard edition) are a remark and not a
+/// rule, because they depend on what the company has bought.
+pub fn capabilities(config: &Config) -> Capabilities {
+    let mut can: BTreeSet<Ability> = [
+        Ability::SendToChat,
+        Ability::SendToUser,
+        Ability::Reply,
+        Ability::Recall,
+        Ability::Upload,
+        Ability::Urgent,
+        Ability::Readers,
+        Ability::ListDepartments,
+        Ability::ListPeople,
+        Ability::Images,
+        Ability::SeesMembers,
+        Ability::SeesDirectory,
+    ]
+    .into();
+    let mut sees: BTreeSet<SeeClass> = [SeeClass::V2, SeeClass::V4, SeeClass::V6].into();
+    if config.card.is_some() {
+        sees.insert(SeeClass::V5);
+        can.extend([
+            Ability::UpdateCard,
+            Ability::ButtonsInChat,
+            Ability::ButtonsToUser,
+            Ability::Forms,
+            Ability::MentionUser,
+            Ability::MentionAll,
+        ]);
+    }
+    if config.group_template_id.is_some() {
+        can.extend([
+            Ability::CreateChat,
+            Ability::RenameChat,
+            Ability::SetOwner,
+            Ability::AddMembers,
+            Ability::RemoveMembers,
+            Ability::Disband,
+            Ability::ListMembers,
+        ]);
+    }
+    if config.calendar_user.is_some() {
+        can.insert(Ability::Calendar);
+    }
+    let per_second = |api| LimitRule {
+        api,
+        scope: LimitScope::App,
+        count: 20,
+        window_ms: 1_000,
+    };
+    let mut rates: Vec<LimitRule> = [
+        names::GROUP_SEND,
+        names::USER_SEND,
+        names::CARD_CREATE,
+        names::CARD_UPDATE,
+        names::RECALL,
+        names::READERS,
+        names::GROUP_CREATE,
+        names::GROUP_UPDATE,
+        names::MEMBERS,
+        names::MEMBER_LIST,
+        names::UPLOAD,
+        names::DING,
+        names::CALENDAR,
+    ]
+    .map(per_second)
+    .to_vec();
+    // A robot that says more than 20 things a minute in one group is blocked for ten minutes.
+    rates.push(LimitRule {
+        api: names::GROUP_SEND,
+        scope: LimitScope::Destination,
+        count: 20,
+        window_ms: 60_000,
+    });
+    // One change of a card a second; more only costs calls.
+    rates.push(LimitRule {
+        api: names::CARD_UPDATE,
+        scope: LimitScope::Destination,
+        count: 1,
+        window_ms: 1_000,
+    });
+    rates.push(LimitRule {
+        api: names::CALENDAR,
+        scope: LimitScope::Destination,
+        count: 100,
+        window_ms: 86_400_000,
+    });
+    let mut remarks = vec![
+        (
+            "群里只能看到 @ 机器人的消息；@所有人 不会送达机器人。",
+            "In groups the bot sees only messages that mention it; a mention of everyone does not reach it.",
+        ),
+        (
+            "标准版每月 5000 次调用、3000 次推送；用完后当月停止。",
+            "The standard edition has 5000 calls and 3000 pushes a month; then it stops until the next.",
+        ),
+        (
+            "员工把机器人拉进群时没有通知：第一次 @ 它之后才知道这个群。",
+            "Nothing tells the bot that somebody put it into a group: its first mention there does.",
+        ),
+        (
+            "发送没有幂等键：结果不明的公告不会自动重发，由管理员决定。",
+            "Sends have no idempotency key: an announcement of unknown outcome waits for an operator.",
+        ),
+        (
+            "加人退群事件以平台实际推送为准，只保证内部群。",
+            "Joins and leaves are known where the platform pushes them, for internal groups only.",
+        ),
+    ];
+    if config.card.is_none() {
+        remarks.push((
+            "未设置 card_template_id：没有按钮和表单，除回复外不能 @ 人。",
+            "No card_template_id: no buttons or forms, and no mentions outside of replies.",
+        ));
+    }
+    if config.group_template_id.is_none() {
+        remarks.push((
+            "未设置 group_template_id：不能建群和管理群成员。",
+            "No group_template_id: the bot cannot create groups or manage members.",
+        ));
+    }
+    Capabilities {
+        kind: "dingtalk",
+        sees,
+        can,
+        limits: Limits {
+            text_bytes: render::TEXT_BYTES,
+            card_bytes: render::VALUE_BYTES * render::TEXTS,
+            buttons: render::BUTTONS,
+            members_per_call: call::MEMBERS_PER_CALL,
+            chat_members: 1000,
+        },
+        rates,
+        remarks,
+    }
+}

@@ -1,1 +1,279 @@
+//! Feishu and Lark, over HTTP callbacks.
+//!
+//! What the platform can do for a bot: send, reply, update cards, recall, react, pin and buzz; make
+//! groups and manage their members; native tables, charts and forms in cards; read departments and
+//! people; tell who has read a message; calendar entries. Messages and new groups take an
+//! idempotency key, so that a call with an unknown end can be repeated for an hour (groups: ten).
+//!
+//! What it cannot do: tell an app about messages that do not mention it unless the tenant's admin
+//! grants the sensitive scope `im:message.group_msg` (setting `sees_all_messages`); tell of edits;
+//! say in a reaction event which chat it was in; give one person's message to everybody in a group
+//! privately. At most five messages a second to one chat, shared with every other bot in it.
+//!
+//! Way in: [`verify`] checks and opens, [`wire`] reads, [`normalise`] and [`content`] translate. The
+//! long connection will bring the same plaintext without signature and encryption; it joins at
+//! [`Feishu::accept`]. Way out: [`calls`] with [`render`], [`card`] and [`escape`], then [`api`],
+//! whose answers [`codes`] explains.
 
+mod api;
+mod calls;
+mod card;
+mod codes;
+mod config;
+mod content;
+mod directory;
+mod escape;
+mod normalise;
+mod render;
+mod verify;
+mod wire;
+
+use std::sync::{Arc, OnceLock};
+
+use hutong_model::{
+    Ability, Action, Adapter, Answer, AppId, BoxFuture, Build, CallError, Capabilities, DepartmentId, DepartmentRecord,
+    KeyProblem, Limits, Outcome, Page, PersonRecord, Platform, PlatformEntry, Prepared, RawRequest, Received,
+    Rejection, RenderError, SeeClass, Timestamp, UserId,
+};
+
+use api::Api;
+use config::Config;
+use normalise::View;
+use verify::Verifier;
+use wire::EventPart;
+
+/// This crate's line in the program's list of platforms.
+pub const ENTRY: PlatformEntry = PlatformEntry {
+    kinds: &["feishu", "lark"],
+    keys: config::keys,
+    build,
+};
+
+fn build(build: Build) -> Result<Arc<dyn Adapter>, Vec<KeyProblem>> {
+    Ok(Arc::new(Feishu::new(&build)?))
+}
+
+/// One Feishu or Lark app.
+pub struct Feishu {
+    app: AppId,
+    config: Config,
+    verifier: Verifier,
+    capabilities: Capabilities,
+    api: Api,
+    /// The bot's own `open_id` as `bot/v3/info` told it.
+    learned: OnceLock<String>,
+}
+
+impl Feishu {
+    /// Checks the settings; nothing is sent.
+    pub fn new(build: &Build) -> Result<Self, Vec<KeyProblem>> {
+        let config = Config::read(build)?;
+        let api = Api::new(&config, build.clock.clone()).map_err(|e| {
+            vec![KeyProblem {
+                key: "base_url",
+                what: format!("no HTTP client can be made: {e}"),
+                hint: "install the system's CA certificates".to_owned(),
+            }]
+        })?;
+        Ok(Self {
+            app: build.app.clone(),
+            verifier: Verifier::new(
+                config.encrypt_key.clone(),
+                config.verification_token.clone(),
+                config.app_id.clone(),
+                config.tenant_key.clone(),
+            ),
+            capabilities: capabilities(&config),
+            config,
+            api,
+            learned: OnceLock::new(),
+        })
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            user_id_type: self.config.user_id_type,
+            sees_all: self.config.sees_all,
+            bot_open_id: self
+                .config
+                .bot_open_id
+                .as_deref()
+                .or(self.learned.get().map(String::as_str)),
+        }
+    }
+
+    /// Takes plaintext that some door has found genuine (`trusted`), or that may at most be an address
+    /// check. Application and token are compared here, for every door.
+    fn accept(&self, plain: &str, trusted: bool, encrypted: bool, now: Timestamp) -> Result<Received, Rejection> {
+        let envelope = wire::read(plain).map_err(|_| Rejection::Malformed)?;
+        if envelope.kind.as_str() == "url_verification" && !envelope.has_header {
+            // Without encryption only the token speaks for the sender.
+            let known = self.verifier.token_matches(envelope.token.as_str());
+            if !known || !encrypted && !self.verifier.has_token() {
+                return Err(Rejection::BadToken);
+            }
+            let answer = serde_json::json!({ "challenge": envelope.challenge.as_str() });
+            return Ok(Received::Challenge(Answer::json(answer.to_string())));
+        }
+        if !trusted {
+            return Err(Rejection::MissingHeader);
+        }
+        let (app_id, token) = if envelope.has_header {
+            (&envelope.header.app_id, &envelope.header.token)
+        } else {
+            (&envelope.legacy.app_id, &envelope.token)
+        };
+        if !self.verifier.app_matches(
+            app_id.as_str(),
+            envelope.header.tenant_key.as_str(),
+            envelope.has_header,
+        ) {
+            return Err(Rejection::WrongApp);
+        }
+        if !self.verifier.token_matches(token.as_str()) {
+            return Err(Rejection::BadToken);
+        }
+        // A click's answer is read as an instruction; `{}` is "nothing to show".
+        let answer = match envelope.event {
+            EventPart::Click(_) => Answer::json("{}"),
+            _ => Answer::json(r#"{"msg":"success"}"#),
+        };
+        let event = normalise::incoming(&envelope, plain, self.view(), now);
+        Ok(Received::Events {
+            events: vec![event],
+            answer,
+        })
+    }
+}
+
+impl Adapter for Feishu {
+    fn app(&self) -> &AppId {
+        &self.app
+    }
+
+    fn platform(&self) -> Platform {
+        Platform::Feishu
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn receive(&self, request: &RawRequest<'_>, now: Timestamp) -> Received {
+        self.verifier
+            .open(request, now)
+            .and_then(|opened| self.accept(&opened.plain, opened.signed, opened.encrypted, now))
+            .unwrap_or_else(Received::Rejected)
+    }
+
+    fn prepare(&self, action: &Action) -> Result<Vec<Prepared>, RenderError> {
+        calls::prepare(action, self.config.user_id_type)
+    }
+
+    fn deliver<'a>(&'a self, prepared: &'a Prepared, key: &'a str) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.api.deliver(prepared, key))
+    }
+
+    fn departments<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Page<DepartmentRecord>, CallError>> {
+        Box::pin(directory::departments(&self.api, self.view(), cursor))
+    }
+
+    fn people<'a>(
+        &'a self,
+        department: &'a DepartmentId,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Page<PersonRecord>, CallError>> {
+        Box::pin(directory::people(&self.api, self.view(), department, cursor))
+    }
+
+    fn person<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, Result<Option<PersonRecord>, CallError>> {
+        Box::pin(directory::person(&self.api, self.view(), user))
+    }
+
+    /// Proves the credentials and learns who the bot is.
+    fn probe<'a>(&'a self) -> BoxFuture<'a, Result<(), CallError>> {
+        Box::pin(async {
+            let answer = self
+                .api
+                .get("/open-apis/bot/v3/info".to_owned(), Vec::new())
+                .await
+                .map_err(api::Failure::error)?;
+            // At the top level, not below `data` (feishu.md 5.10).
+            let bot = &answer["bot"];
+            if let Some(open_id) = bot["open_id"].as_str().filter(|id| !id.is_empty()) {
+                let _ = self.learned.set(open_id.to_owned());
+            }
+            match bot["activate_status"].as_i64() {
+                Some(2) | None => Ok(()),
+                Some(status) => Err(CallError::Rejected {
+                    code: format!("activate_status_{status}"),
+                    text: "应用未启用：在管理后台启用，并发布版本 / the app is not enabled: enable it in the admin console and publish a version".to_owned(),
+                }),
+            }
+        })
+    }
+}
+
+fn capabilities(config: &Config) -> Capabilities {
+    use Ability as A;
+    let messages = if config.sees_all { SeeClass::V1 } else { SeeClass::V2 };
+    let mut remarks = Vec::new();
+    if !config.sees_all {
+        remarks.push((
+            "没有 im:message.group_msg 权限：群里只看得到 @机器人 的消息，活跃统计不完整",
+            "without the scope im:message.group_msg only mentions are seen in groups: activity figures are partial",
+        ));
+    }
+    remarks.push((
+        "每个群每秒最多 5 条消息，由群里所有机器人共用",
+        "at most five messages a second per group, shared by all bots in it",
+    ));
+    Capabilities {
+        kind: config.kind,
+        sees: [messages, SeeClass::V4, SeeClass::V5, SeeClass::V6].into(),
+        can: [
+            A::SendToChat,
+            A::SendToUser,
+            A::Reply,
+            A::UpdateCard,
+            A::Recall,
+            A::React,
+            A::CreateChat,
+            A::RenameChat,
+            A::SetOwner,
+            A::AddMembers,
+            A::RemoveMembers,
+            A::Disband,
+            A::Upload,
+            A::Pin,
+            A::Urgent,
+            A::Calendar,
+            A::Readers,
+            A::ListMembers,
+            A::ListDepartments,
+            A::ListPeople,
+            A::ButtonsInChat,
+            A::ButtonsToUser,
+            A::Forms,
+            A::Tables,
+            A::Charts,
+            A::Images,
+            A::MentionUser,
+            A::MentionAll,
+            A::SeesReactions,
+            A::SeesRecalls,
+            A::SeesMembers,
+            A::SeesDirectory,
+        ]
+        .into(),
+        limits: Limits {
+            text_bytes: render::TEXT_BYTES,
+            card_bytes: card::CARD_BYTES,
+            buttons: 30,
+            members_per_call: calls::MEMBERS_PER_CALL,
+            chat_members: 5000,
+        },
+        rates: calls::rates(),
+        remarks,
+    }
+}

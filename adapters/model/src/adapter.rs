@@ -242,6 +242,9 @@ pub struct Build {
     pub clock: Arc<dyn Clock>,
 }
 
+/// An adapter, or everything that is wrong with its keys.
+pub type BuildResult = Result<Arc<dyn Adapter>, Vec<KeyProblem>>;
+
 /// One line of the program's list of platforms.
 #[derive(Clone, Copy)]
 pub struct PlatformEntry {
@@ -250,5 +253,5 @@ pub struct PlatformEntry {
     /// Keys of the `[[app]]` table beside `id`, `platform` and `company`.
     pub keys: fn(kind: &str) -> &'static [KeySpec],
     /// Refuses an app without its verification secret.
-    pub build: fn(Build) -> Result<Arc<dyn Adapter>, Vec<KeyProblem>>,
+    pub build: fn(Build) -> BuildResult,
 }

@@ -16,8 +16,8 @@ pub mod outcome;
 pub mod secret;
 
 pub use adapter::{
-    Adapter, Answer, BoxFuture, Build, Incoming, KeyKind, KeyProblem, KeySpec, PlatformEntry, RawRequest, Received,
-    Rejection, SettingValue, Settings,
+    Adapter, Answer, BoxFuture, Build, BuildResult, Incoming, KeyKind, KeyProblem, KeySpec, PlatformEntry, RawRequest,
+    Received, Rejection, SettingValue, Settings,
 };
 pub use capability::{Ability, Capabilities, LimitRule, LimitScope, Limits, SeeClass};
 pub use clock::{Clock, ManualClock, Timestamp};

@@ -1,0 +1,392 @@
+//! The keys of an `[[app]]` table with `platform = "dingtalk"`, and their checks.
+
+use hutong_model::{AppId, KeyKind, KeyProblem, KeySpec, Secret, Settings};
+use url::Url;
+
+use crate::verify::AesKey;
+
+const fn key(name: &'static str, kind: KeyKind, required: bool, doc: &'static str) -> KeySpec {
+    KeySpec {
+        name,
+        kind,
+        required,
+        doc,
+    }
+}
+
+/// Every key, in the order in which an admin meets them in the developer console.
+pub const KEYS: &[KeySpec] = &[
+    key(
+        "client_id",
+        KeyKind::Text,
+        true,
+        "Client ID (AppKey) of the internal app: developer console, credentials page.",
+    ),
+    key(
+        "client_secret",
+        KeyKind::Secret,
+        true,
+        "Client Secret (AppSecret) of the same page; it also signs the robot's messages.",
+    ),
+    key(
+        "corp_id",
+        KeyKind::Text,
+        true,
+        "CorpId of the company: top right of the developer console.",
+    ),
+    key(
+        "robot_code",
+        KeyKind::Text,
+        false,
+        "RobotCode of the app's robot: robot page; the Client ID when left out.",
+    ),
+    key(
+        "robot_name",
+        KeyKind::Text,
+        false,
+        "Name of the robot as people see it; used to leave its mention out of rich text.",
+    ),
+    key(
+        "event_token",
+        KeyKind::Secret,
+        true,
+        "Token of the event subscription (HTTP push): event subscription page.",
+    ),
+    key(
+        "event_aes_key",
+        KeyKind::Secret,
+        true,
+        "aes_key of the event subscription, 43 letters and digits: event subscription page.",
+    ),
+    key(
+        "card_template_id",
+        KeyKind::Text,
+        false,
+        "Id (ends in .schema) of the published card template; without it there are no buttons and forms.",
+    ),
+    key(
+        "card_secret",
+        KeyKind::Secret,
+        false,
+        "The apiSecret that signs card callbacks, chosen by you; required with card_template_id.",
+    ),
+    key(
+        "card_route_key",
+        KeyKind::Text,
+        false,
+        "The callbackRouteKey under which the card callback is registered; hutong-{app id} when left out.",
+    ),
+    key(
+        "callback_url",
+        KeyKind::Url,
+        false,
+        "Public address of this app's hook; when set, the card callback is registered by the bot itself.",
+    ),
+    key(
+        "group_template_id",
+        KeyKind::Text,
+        false,
+        "Id of the scene group template that holds the robot; without it the bot cannot create groups.",
+    ),
+    key(
+        "cool_app_code",
+        KeyKind::Text,
+        false,
+        "Code of the group app, where the robot came into the groups through one.",
+    ),
+    key(
+        "calendar_user",
+        KeyKind::Text,
+        false,
+        "User id whose calendar holds the bot's entries; without it there are none.",
+    ),
+    key(
+        "root_departments",
+        KeyKind::Text,
+        false,
+        "Department ids to read from, separated by commas; 1 (everyone) when left out.",
+    ),
+    key(
+        "base_url",
+        KeyKind::Url,
+        false,
+        "New API; https://api.dingtalk.com when left out.",
+    ),
+    key(
+        "oapi_url",
+        KeyKind::Url,
+        false,
+        "Old API; https://oapi.dingtalk.com when left out.",
+    ),
+];
+
+/// Checked settings of one app.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub api: Url,
+    pub oapi: Url,
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub corp_id: String,
+    pub robot_code: String,
+    pub robot_name: Option<String>,
+    pub event_token: Secret,
+    pub event_aes_key: AesKey,
+    pub card: Option<CardConfig>,
+    pub group_template_id: Option<String>,
+    pub cool_app_code: Option<String>,
+    pub calendar_user: Option<String>,
+    pub root_departments: Vec<i64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct CardConfig {
+    pub template_id: String,
+    pub secret: Secret,
+    pub route_key: String,
+    pub callback_url: Option<String>,
+}
+
+/// True for an address that never leaves the machine.
+pub fn loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
+}
+
+fn address(settings: &Settings, key: &'static str, default: &str, hosts: &[&str]) -> Result<Url, KeyProblem> {
+    let text = settings.text(key).unwrap_or(default);
+    let problem = |what: String| KeyProblem {
+        key,
+        what,
+        hint: format!("use {default}, or a loopback address for a simulator"),
+    };
+    let url = Url::parse(text).map_err(|e| problem(format!("not an address: {e}")))?;
+    if url.query().is_some() || url.fragment().is_some() || !matches!(url.path(), "" | "/") {
+        return Err(problem("it must have no path and no query".into()));
+    }
+    let local = loopback(&url);
+    if !local && (url.scheme() != "https" || !hosts.iter().any(|h| url.host_str() == Some(h))) {
+        return Err(problem(format!(
+            "{} is not a DingTalk host with https",
+            url.host_str().unwrap_or("?")
+        )));
+    }
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(problem("it must begin with http:// or https://".into()));
+    }
+    Ok(url)
+}
+
+impl Config {
+    /// Checks everything and reports every problem at once.
+    pub fn read(app: &AppId, settings: &Settings) -> Result<Self, Vec<KeyProblem>> {
+        let mut problems = Vec::new();
+        let mut text = |key: &'static str, hint: &str| match settings.text(key).map(str::trim) {
+            Some(t) if !t.is_empty() => t.to_owned(),
+            _ => {
+                problems.push(KeyProblem {
+                    key,
+                    what: "it is missing".into(),
+                    hint: hint.into(),
+                });
+                String::new()
+            }
+        };
+        let client_id = text("client_id", "copy the Client ID from the credentials page");
+        let corp_id = text("corp_id", "copy the CorpId from the developer console");
+        let mut secret = |key: &'static str, hint: &str| match settings.secret(key) {
+            Some(s) if !s.is_empty() => s.clone(),
+            _ => {
+                problems.push(KeyProblem {
+                    key,
+                    what: "it is missing; without it callbacks cannot be verified".into(),
+                    hint: hint.into(),
+                });
+                Secret::new("")
+            }
+        };
+        let client_secret = secret("client_secret", "copy the Client Secret from the credentials page");
+        let event_token = secret("event_token", "choose HTTP push on the event subscription page");
+        let aes = secret("event_aes_key", "choose HTTP push on the event subscription page");
+        let event_aes_key = if aes.is_empty() {
+            None
+        } else {
+            AesKey::parse(aes.expose())
+                .map_err(|what| {
+                    problems.push(KeyProblem {
+                        key: "event_aes_key",
+                        what: what.into(),
+                        hint: "copy the aes_key of the event subscription page: 43 letters and digits".into(),
+                    });
+                })
+                .ok()
+        };
+        let mut url = |key, default, hosts: &[&str]| {
+            address(settings, key, default, hosts)
+                .map_err(|p| problems.push(p))
+                .ok()
+        };
+        let api = url(
+            "base_url",
+            "https://api.dingtalk.com",
+            &["api.dingtalk.com", "api.dingtalk.io"],
+        );
+        let oapi = url("oapi_url", "https://oapi.dingtalk.com", &["oapi.dingtalk.com"]);
+        let optional = |key: &str| {
+            settings
+                .text(key)
+                .map(str::trim)
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned)
+        };
+        let card = optional("card_template_id").and_then(|template_id| match settings.secret("card_secret") {
+            Some(s) if !s.is_empty() => Some(CardConfig {
+                template_id,
+                secret: s.clone(),
+                route_key: optional("card_route_key").unwrap_or_else(|| format!("hutong-{app}")),
+                callback_url: optional("callback_url"),
+            }),
+            _ => {
+                problems.push(KeyProblem {
+                    key: "card_secret",
+                    what: "it is missing; without it anybody could press buttons in another's name".into(),
+                    hint: "choose a long random text; it is registered together with the card callback".into(),
+                });
+                None
+            }
+        });
+        let mut root_departments = Vec::new();
+        for part in optional("root_departments").unwrap_or_else(|| "1".into()).split(',') {
+            match part.trim().parse::<i64>() {
+                Ok(id) if id > 0 => root_departments.push(id),
+                _ => problems.push(KeyProblem {
+                    key: "root_departments",
+                    what: format!("{:?} is not a department id", part.trim()),
+                    hint: "use numbers separated by commas".into(),
+                }),
+            }
+        }
+        match (api, oapi, event_aes_key) {
+            (Some(api), Some(oapi), Some(event_aes_key)) if problems.is_empty() => Ok(Self {
+                robot_code: optional("robot_code").unwrap_or_else(|| client_id.clone()),
+                robot_name: optional("robot_name"),
+                group_template_id: optional("group_template_id"),
+                cool_app_code: optional("cool_app_code"),
+                calendar_user: optional("calendar_user"),
+                api,
+                oapi,
+                client_id,
+                client_secret,
+                corp_id,
+                event_token,
+                event_aes_key,
+                card,
+                root_departments,
+            }),
+            _ => Err(problems),
+        }
+    }
+
+    /// The address that a reply may go to: only the old API's own host, over TLS unless it is
+    /// loopback, so that a forged message cannot make the bot call somewhere else.
+    pub fn webhook(&self, text: &str) -> Option<Url> {
+        let url = Url::parse(text).ok()?;
+        let same = url.scheme() == self.oapi.scheme()
+            && url.host() == self.oapi.host()
+            && url.port_or_known_default() == self.oapi.port_or_known_default()
+            && url.username().is_empty()
+            && url.password().is_none();
+        same.then_some(url)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use hutong_model::SettingValue;
+
+    pub(crate) fn settings() -> Settings {
+        let text = |t: &str| SettingValue::Text(t.into());
+        let secret = |t: &str| SettingValue::Secret(Secret::new(t));
+        Settings::default()
+            .with("client_id", text("dingsim0appkey00001"))
+            .with("client_secret", secret("sim-app-secret"))
+            .with("corp_id", text("ding9f50b15b000016741"))
+            .with("event_token", secret("sim0Token32"))
+            .with("event_aes_key", secret("RGYqfvJbsU2O623xNI2SBVvDfka0fHcqWar44Bb6EbQ"))
+            .with("card_template_id", text("tmpl-0001.schema"))
+            .with("card_secret", secret("mySecret"))
+            .with("group_template_id", text("tmpl-0001"))
+            .with("calendar_user", text("manager1"))
+    }
+
+    pub(crate) fn config(settings: &Settings) -> Config {
+        Config::read(&AppId::new("dt").unwrap(), settings).unwrap()
+    }
+
+    #[test]
+    fn an_app_without_its_verification_secrets_is_refused() {
+        assert!(Config::read(&AppId::new("dt").unwrap(), &settings()).is_ok());
+        for key in ["client_secret", "event_token", "event_aes_key", "card_secret"] {
+            let broken = settings().with(key, SettingValue::Secret(Secret::new("")));
+            let problems = Config::read(&AppId::new("dt").unwrap(), &broken).unwrap_err();
+            assert_eq!(problems.len(), 1, "{key}: {problems:?}");
+            assert_eq!(problems[0].key, key);
+        }
+        let problems = Config::read(&AppId::new("dt").unwrap(), &Settings::default()).unwrap_err();
+        assert_eq!(problems.len(), 5, "{problems:?}");
+    }
+
+    #[test]
+    fn other_hosts_only_on_loopback() {
+        let with = |url: &str| {
+            Config::read(
+                &AppId::new("dt").unwrap(),
+                &settings().with("base_url", SettingValue::Text(url.into())),
+            )
+        };
+        for good in [
+            "http://127.0.0.1:8080",
+            "http://localhost:1/",
+            "http://[::1]:9",
+            "https://api.dingtalk.io",
+        ] {
+            assert!(with(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://api.dingtalk.com",
+            "https://api.dingtalk.com.evil.example",
+            "https://evil.example",
+            "https://api.dingtalk.com/x",
+            "http://127.0.0.1:1/?a=b",
+            "ftp://127.0.0.1",
+            "nonsense",
+        ] {
+            assert!(with(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_reply_address_must_be_the_platforms_own() {
+        let c = config(&settings());
+        assert!(
+            c.webhook("https://oapi.dingtalk.com/robot/sendBySession?session=1")
+                .is_some()
+        );
+        for bad in [
+            "http://oapi.dingtalk.com/robot/sendBySession?session=1",
+            "https://oapi.dingtalk.com.evil.example/x",
+            "https://oapi.dingtalk.com:8443/x",
+            "https://user@oapi.dingtalk.com/x",
+            "https://evil.example/oapi.dingtalk.com",
+            "file:///etc/passwd",
+            "",
+        ] {
+            assert!(c.webhook(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The platform itself, at wire level, on loopback.

@@ -1,0 +1,176 @@
+//! What each door sees and can do, with the published limits (document 90312 unless noted).
+
+use hutong_model::{Ability, Capabilities, LimitRule, LimitScope, Limits, SeeClass};
+
+use crate::config::{AIBOT, APP, Door, WEBHOOK};
+use crate::prepare::{CHAT_MEMBERS, MEMBERS_PER_CALL};
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+const fn rule(api: &'static str, scope: LimitScope, count: u32, window_ms: u64) -> LimitRule {
+    LimitRule {
+        api,
+        scope,
+        count,
+        window_ms,
+    }
+}
+
+/// The capabilities of a door.
+pub fn of(door: &Door) -> Capabilities {
+    match door {
+        Door::App(_) => app(),
+        Door::Aibot(_) => aibot(),
+        Door::Webhook(_) => webhook(),
+    }
+}
+
+fn app() -> Capabilities {
+    use Ability::{
+        AddMembers, ButtonsToUser, Calendar, CreateChat, Forms, Images, ListDepartments, ListMembers, ListPeople,
+        MentionAll, MentionUser, Recall, RemoveMembers, RenameChat, Reply, SendToChat, SendToUser, SetOwner,
+        UpdateCard, Upload,
+    };
+    Capabilities {
+        kind: APP,
+        sees: [SeeClass::V2, SeeClass::V5].into(),
+        can: [
+            SendToChat,
+            SendToUser,
+            Reply,
+            UpdateCard,
+            Recall,
+            CreateChat,
+            RenameChat,
+            SetOwner,
+            AddMembers,
+            RemoveMembers,
+            Upload,
+            Calendar,
+            ListMembers,
+            ListDepartments,
+            ListPeople,
+            ButtonsToUser,
+            Forms,
+            Images,
+            MentionUser,
+            MentionAll,
+        ]
+        .into(),
+        limits: Limits {
+            text_bytes: 2048,
+            card_bytes: 2048,
+            buttons: 6,
+            members_per_call: MEMBERS_PER_CALL,
+            chat_members: CHAT_MEMBERS,
+        },
+        rates: vec![
+            rule("message/send", LimitScope::Company, 10_000, MINUTE),
+            // Above these two the platform says yes and drops the message.
+            rule("message/send", LimitScope::Destination, 30, MINUTE),
+            rule("message/send", LimitScope::Destination, 1_000, HOUR),
+            rule("appchat/create", LimitScope::Company, 1_000, DAY),
+            rule("appchat/update", LimitScope::Company, 1_000, HOUR),
+            // Counted per member of the group (document 90248); the hourly ceiling grows with the
+            // size of the company, this is the smallest.
+            rule("appchat/send", LimitScope::Company, 20_000, MINUTE),
+            rule("appchat/send", LimitScope::Company, 150_000, HOUR),
+            // Per member and app, dropped silently above; a member of several groups reaches it sooner.
+            rule("appchat/send", LimitScope::Destination, 200, MINUTE),
+            rule("appchat/send", LimitScope::Destination, 10_000, DAY),
+            rule("message/update_template_card", LimitScope::Company, 10_000, MINUTE),
+            rule("media/upload", LimitScope::Company, 10_000, MINUTE),
+        ],
+        remarks: vec![
+            (
+                "只听得到私聊、卡片点击和成员进出应用可见范围；群里的消息一条也听不到。",
+                "Hears private messages, clicks, and people entering or leaving its visible range; nothing said in any group.",
+            ),
+            (
+                "只能往自己建的群（appchat）里发；群 ID 与智能机器人的群 ID 不是同一套，需在配置里对应起来。",
+                "Posts only to groups it created (appchat); their ids are not those of the AI bot: link the two in the configuration.",
+            ),
+            (
+                "建群要求应用的可见范围是根部门；群不能由程序解散，群里发出的消息不能撤回，也没有成员进出事件（用 appchat/get 轮询）。",
+                "Creating groups needs the root department in the visible range; groups cannot be dissolved, posts in them cannot be recalled, and joins are only seen by polling.",
+            ),
+            (
+                "群里没有按钮卡片：按钮改成「要输入的文字」；私聊里的表单只支持选择题。",
+                "No button cards in groups: buttons become words to type; forms in private chats hold choices only.",
+            ),
+            (
+                "没有已读回执，用按钮点击数代替。",
+                "There are no read receipts: count clicks instead.",
+            ),
+            (
+                "同一成员每分钟超过 30 条或每小时超过 1000 条的消息会被静默丢弃。",
+                "More than 30 messages a minute or 1,000 an hour to one person are dropped without an error.",
+            ),
+        ],
+    }
+}
+
+fn aibot() -> Capabilities {
+    use Ability::{ButtonsInChat, ButtonsToUser, Forms, Reply, Tables};
+    Capabilities {
+        kind: AIBOT,
+        sees: [SeeClass::V2, SeeClass::V5].into(),
+        can: [Reply, ButtonsInChat, ButtonsToUser, Forms, Tables].into(),
+        limits: Limits {
+            text_bytes: 20_480,
+            card_bytes: 2048,
+            buttons: 6,
+            members_per_call: 0,
+            chat_members: 0,
+        },
+        rates: vec![],
+        remarks: vec![
+            (
+                "群里只听得到 @ 它的消息，外加私聊和卡片点击；每个只能回答一次，一小时内有效，不能主动发消息。",
+                "Hears what mentions it in a group, private messages and clicks; answers each once, within an hour, and says nothing on its own.",
+            ),
+            (
+                "它的群 ID（wr…）与应用建的群（appchat）不是同一套，需在配置里对应起来；主动发群消息用应用建的群或群机器人。",
+                "Its group ids (wr...) are not those of appchat: link the two in the configuration; to post to a group use an app-created group or a group robot.",
+            ),
+            (
+                "机器人要由人手动加进群；创建者须是超级管理员，否则成员 ID 是加密的，对不上通讯录。",
+                "A person adds it to a group; its creator must be a super administrator, otherwise user ids are encrypted and match nobody.",
+            ),
+            (
+                "点击后原卡片不能改，新内容作为新消息发出。回答里 @ 人不会提醒。",
+                "After a click the card stays as it is and the new content is a new message. Mentions in its answers notify nobody.",
+            ),
+        ],
+    }
+}
+
+fn webhook() -> Capabilities {
+    use Ability::{MentionAll, MentionUser, SendToChat, Tables, Upload};
+    Capabilities {
+        kind: WEBHOOK,
+        sees: [].into(),
+        can: [SendToChat, Upload, Tables, MentionUser, MentionAll].into(),
+        limits: Limits {
+            text_bytes: 2048,
+            card_bytes: 4096,
+            buttons: 0,
+            members_per_call: 0,
+            chat_members: 0,
+        },
+        // Document 99110.
+        rates: vec![rule("webhook/send", LimitScope::App, 20, MINUTE)],
+        remarks: vec![
+            (
+                "只能往一个群里发，什么也听不到；知道 key 的人都能用它发消息，请保密。",
+                "Posts to one group and hears nothing; whoever knows the key can post, so keep it secret.",
+            ),
+            (
+                "发送没有防重机制，结果不明的消息不会自动重发；图片以文件形式发出。",
+                "Sends have no idempotency key, so an unknown outcome is not repeated; pictures are sent as files.",
+            ),
+        ],
+    }
+}

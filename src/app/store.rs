@@ -1,0 +1,23 @@
+//! Facts of this installation that are made once and kept.
+
+use hutong_model::{Secret, Timestamp};
+use rand::Rng as _;
+
+use crate::store::{Store, StoreError};
+
+/// The key that signs buttons: drawn at the first start, the same for all replicas.
+pub(super) async fn signing_key(store: &Store, now: Timestamp) -> Result<Secret, StoreError> {
+    let mut bytes = [0u8; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    store
+        .query("INSERT INTO setting (name, value, created_at) VALUES ('signing_key', $1, $2) ON CONFLICT (name) DO NOTHING")
+        .bind(hex::encode(bytes))
+        .bind(now)
+        .execute()
+        .await?;
+    let row = store
+        .query("SELECT value FROM setting WHERE name = 'signing_key'")
+        .one()
+        .await?;
+    Ok(Secret::new(row.get::<String>("value")?))
+}

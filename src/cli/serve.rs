@@ -1,0 +1,75 @@
+//! `hutong serve`: the service.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use hutong_model::Clock;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::Hutong;
+use crate::clock::SystemClock;
+use crate::config::{Checked, ProcessEnvironment};
+use crate::ingress::{self, Limits};
+
+/// Loads a configuration; problems are printed, all at once.
+pub(super) fn load(file: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Option<Checked>> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("reading the configuration {}", file.display()))?;
+    let env = ProcessEnvironment::beside(file, clock);
+    match crate::config::load(&text, &file.display().to_string(), &env, crate::adapters::ALL) {
+        Ok(checked) => Ok(Some(checked)),
+        Err(problems) => {
+            eprint!("{}", problems.render(false));
+            Ok(None)
+        }
+    }
+}
+
+pub(super) async fn serve(file: &Path) -> anyhow::Result<ExitCode> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let Some(config) = load(file, clock.clone())? else {
+        return Ok(ExitCode::from(2));
+    };
+    crate::telemetry::start(&config.log);
+    let listen = config.server.listen;
+    let system = Hutong::build(config, clock).await?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("listening on {listen}"))?;
+    let cancel = CancellationToken::new();
+    let tasks = system.start(&cancel);
+    tracing::info!(listen = %listener.local_addr()?, apps = system.config.apps.len(), "serving");
+    let server = tokio::spawn(ingress::serve(
+        listener,
+        system.router(),
+        Limits::default(),
+        cancel.clone(),
+    ));
+    stop_signal().await;
+    tracing::info!("stopping: requests in flight are finished");
+    cancel.cancel();
+    let _ = server.await;
+    tasks.wait().await;
+    system.store.close().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// SIGTERM or Ctrl-C.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut term) => {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The sections of the rules. A rule reads its own section in its own folder; here is the list.
+//!
+//! A new section is one line in `sections!` (and its block in `config/hutong.toml`).
+
+use super::section::Root;
+
+#[path = "../rules/columns/config.rs"]
+pub mod columns;
+#[path = "../rules/groups/config.rs"]
+pub mod groups;
+#[path = "../rules/points/config.rs"]
+pub mod points;
+#[path = "../rules/reports/config.rs"]
+pub mod reports;
+
+macro_rules! sections {
+    (
+        switches { $($(#[$doc:meta])* $switch:ident: $one:ty,)* }
+        blocks { $($(#[$docs:meta])* $blocks:ident: $many:ty,)* }
+    ) => {
+        /// The sections of all rules. What is absent is switched off.
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct RulesConfig {
+            $($(#[$doc])* pub $switch: Option<$one>,)*
+            $($(#[$docs])* pub $blocks: Vec<$many>,)*
+        }
+
+        impl RulesConfig {
+            pub(super) fn read(root: &Root<'_>) -> Option<Self> {
+                $(let $switch = root.switch::<$one>();)*
+                $(let $blocks = root.many::<$many>();)*
+                Some(Self { $($switch: $switch?,)* $($blocks: $blocks?,)* })
+            }
+        }
+    };
+}
+
+sections! {
+    switches {
+        /// `[points]`
+        points: points::Points,
+        /// `[report]`
+        report: reports::Report,
+    }
+    blocks {
+        /// `[[group_rule]]`
+        groups: groups::GroupRule,
+        /// `[[column]]`
+        columns: columns::Column,
+    }
+}

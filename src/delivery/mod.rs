@@ -1,0 +1,4 @@
+//! From the outbox to the platforms.
+
+pub mod limits;
+pub mod retry;

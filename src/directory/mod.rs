@@ -1,0 +1,83 @@
+//! Who is who and who is where: the local mirror that rules read without a network call.
+//!
+//! A person is one human in one company, whatever platform they are met on: the accounts
+//! ([`Identity`]) of one company and platform share ids across apps, and accounts with the same
+//! employee number are one person.
+
+mod store;
+
+use hutong_model::{AppId, ChatKind, CompanyId, Platform, Timestamp, UserId};
+
+pub use store::{Directory, department_row_id};
+
+/// Our own name of a person: `p` and 20 characters `[a-z0-9]`. Never changes, is never reused.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PersonId(String);
+
+impl PersonId {
+    /// Derived from what first identified the person, so that two replicas that meet the same
+    /// account at the same moment make the same person.
+    pub fn derive(company: &CompanyId, platform: Platform, user: &UserId) -> Self {
+        let digest = crate::ids::short_hash(&[company.as_str(), platform.as_str(), user.as_str()], 20);
+        Self(format!("p{digest}"))
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        let ok = text.len() == 21
+            && text.starts_with('p')
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        ok.then(|| Self(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for PersonId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub id: PersonId,
+    pub company: CompanyId,
+    pub name: String,
+    pub employee_no: Option<String>,
+    pub title: Option<String>,
+    /// Row id of the department, see [`department_row_id`].
+    pub department: Option<String>,
+    pub department_name: Option<String>,
+    pub leader: Option<PersonId>,
+    /// `zh` or `en`, when the person has chosen.
+    pub language: Option<String>,
+    pub active: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub platform: Platform,
+    pub user: UserId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatInfo {
+    pub app: AppId,
+    pub chat: hutong_model::ChatId,
+    pub kind: ChatKind,
+    pub name: Option<String>,
+    pub external: bool,
+    pub active: bool,
+    pub created_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Department {
+    pub id: String,
+    pub platform: Platform,
+    pub dept_id: String,
+    pub parent: Option<String>,
+    pub name: String,
+}

@@ -1,0 +1,494 @@
+//! SQL of the directory.
+
+use hutong_model::{AppId, ChatId, ChatKind, CompanyId, DepartmentRecord, PersonRecord, Platform, Timestamp, UserId};
+
+use super::{ChatInfo, Department, Identity, Person, PersonId};
+use crate::store::{Row, StoreError, Tx};
+
+/// Row id of a department: platforms number departments each for itself.
+pub fn department_row_id(company: &CompanyId, platform: Platform, dept: &str) -> String {
+    format!("{company}:{platform}:{dept}")
+}
+
+/// The directory as one transaction sees it.
+pub struct Directory<'t> {
+    tx: &'t mut Tx,
+}
+
+const PERSON: &str = "SELECT p.id, p.company, p.name, p.employee_no, p.title, p.department, d.name AS department_name, \
+     p.leader, p.language, p.active FROM person p LEFT JOIN department d ON d.id = p.department ";
+
+impl<'t> Directory<'t> {
+    pub fn new(tx: &'t mut Tx) -> Self {
+        Self { tx }
+    }
+
+    pub async fn person(&mut self, id: &PersonId) -> Result<Option<Person>, StoreError> {
+        let sql = format!("{PERSON} WHERE p.id = $1");
+        self.tx
+            .query(sql)
+            .bind(id.as_str())
+            .optional()
+            .await?
+            .as_ref()
+            .map(read_person)
+            .transpose()
+    }
+
+    /// The person behind an account, if they are known.
+    pub async fn person_of(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+        user: &UserId,
+    ) -> Result<Option<Person>, StoreError> {
+        let sql = format!(
+            "{PERSON} JOIN identity i ON i.person = p.id WHERE i.company = $1 AND i.platform = $2 AND i.user_id = $3"
+        );
+        let row = self
+            .tx
+            .query(sql)
+            .bind(company)
+            .bind(platform.as_str())
+            .bind(user)
+            .optional()
+            .await?;
+        row.as_ref().map(read_person).transpose()
+    }
+
+    /// The person behind an account; one who was never met before is entered with what is known,
+    /// and completed by the next sync.
+    pub async fn ensure_person(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+        user: &UserId,
+        name: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Person, StoreError> {
+        if let Some(person) = self.person_of(company, platform, user).await? {
+            return Ok(person);
+        }
+        let id = PersonId::derive(company, platform, user);
+        self.tx
+            .query(
+                "INSERT INTO person (id, company, name, active, created_at) VALUES ($1, $2, $3, TRUE, $4) \
+                 ON CONFLICT (id) DO NOTHING",
+            )
+            .bind(id.as_str())
+            .bind(company)
+            .bind(name.unwrap_or(user.as_str()))
+            .bind(now)
+            .execute()
+            .await?;
+        self.add_identity(company, platform, user, &id, true).await?;
+        self.person(&id)
+            .await?
+            .ok_or_else(|| StoreError::Broken("a person who was just entered is not there".to_owned()))
+    }
+
+    async fn add_identity(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+        user: &UserId,
+        person: &PersonId,
+        main: bool,
+    ) -> Result<(), StoreError> {
+        self.tx
+            .query(
+                "INSERT INTO identity (company, platform, user_id, person, is_main) VALUES ($1, $2, $3, $4, $5) \
+                 ON CONFLICT (company, platform, user_id) DO UPDATE SET person = excluded.person, is_main = excluded.is_main",
+            )
+            .bind(company)
+            .bind(platform.as_str())
+            .bind(user)
+            .bind(person.as_str())
+            .bind(main)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    /// Enters or updates a person from the platform's directory. The same employee number in the
+    /// same company is the same person.
+    pub async fn upsert_person(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+        record: &PersonRecord,
+        now: Timestamp,
+    ) -> Result<PersonId, StoreError> {
+        let mut known = self.person_of(company, platform, &record.user).await?.map(|p| p.id);
+        if known.is_none() {
+            for alias in &record.aliases {
+                if let Some(person) = self.person_of(company, platform, alias).await? {
+                    known = Some(person.id);
+                    break;
+                }
+            }
+        }
+        let by_number = match record.employee_no.as_deref().filter(|n| !n.is_empty()) {
+            Some(number) => self
+                .tx
+                .query("SELECT id FROM person WHERE company = $1 AND employee_no = $2 ORDER BY created_at, id LIMIT 1")
+                .bind(company)
+                .bind(number)
+                .optional()
+                .await?
+                .map(|row| read_id(&row, "id"))
+                .transpose()?,
+            None => None,
+        };
+        let id = by_number
+            .or(known)
+            .unwrap_or_else(|| PersonId::derive(company, platform, &record.user));
+        let department = record
+            .departments
+            .first()
+            .map(|d| department_row_id(company, platform, d.as_str()));
+        let leader = match &record.leader {
+            Some(user) => self
+                .person_of(company, platform, user)
+                .await?
+                .map(|p| p.id.as_str().to_owned()),
+            None => None,
+        };
+        let left_at = if record.active { None } else { Some(now) };
+        self.tx
+            .query(
+                "INSERT INTO person (id, company, name, employee_no, title, department, leader, active, created_at, left_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+                 ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+                   employee_no = COALESCE(excluded.employee_no, person.employee_no), \
+                   title = COALESCE(excluded.title, person.title), \
+                   department = COALESCE(excluded.department, person.department), \
+                   leader = COALESCE(excluded.leader, person.leader), active = excluded.active, \
+                   left_at = CASE WHEN excluded.active THEN NULL ELSE COALESCE(person.left_at, excluded.left_at) END",
+            )
+            .bind(id.as_str())
+            .bind(company)
+            .bind(record.name.as_str())
+            .bind(record.employee_no.clone())
+            .bind(record.title.clone())
+            .bind(department)
+            .bind(leader)
+            .bind(record.active)
+            .bind(now)
+            .bind(left_at)
+            .execute()
+            .await?;
+        self.add_identity(company, platform, &record.user, &id, true).await?;
+        for alias in &record.aliases {
+            self.add_identity(company, platform, alias, &id, false).await?;
+        }
+        let rows: Vec<String> = record
+            .departments
+            .iter()
+            .map(|d| department_row_id(company, platform, d.as_str()))
+            .collect();
+        let prefix = format!("{company}:{platform}:");
+        self.tx
+            .query("DELETE FROM person_department WHERE person = $1 AND substr(department, 1, $2) = $3")
+            .bind(id.as_str())
+            .bind(prefix.chars().count())
+            .bind(prefix.as_str())
+            .execute()
+            .await?;
+        for row in rows {
+            self.tx
+                .query("INSERT INTO person_department (person, department) VALUES ($1, $2) ON CONFLICT (person, department) DO NOTHING")
+                .bind(id.as_str())
+                .bind(row)
+                .execute()
+                .await?;
+        }
+        Ok(id)
+    }
+
+    /// Marks a leaver. Their account stays, so that history keeps its names until it is anonymised.
+    pub async fn person_left(&mut self, id: &PersonId, now: Timestamp) -> Result<(), StoreError> {
+        self.tx
+            .query("UPDATE person SET active = FALSE, left_at = COALESCE(left_at, $2) WHERE id = $1")
+            .bind(id.as_str())
+            .bind(now)
+            .execute()
+            .await?;
+        self.tx
+            .query("UPDATE chat_member SET left_at = $2 WHERE person = $1 AND left_at IS NULL")
+            .bind(id.as_str())
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn upsert_department(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+        record: &DepartmentRecord,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.tx
+            .query(
+                "INSERT INTO department (id, company, platform, dept_id, parent, name, active, updated_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, TRUE, $7) \
+                 ON CONFLICT (id) DO UPDATE SET parent = excluded.parent, name = excluded.name, active = TRUE, updated_at = excluded.updated_at",
+            )
+            .bind(department_row_id(company, platform, record.id.as_str()))
+            .bind(company)
+            .bind(platform.as_str())
+            .bind(record.id.as_str())
+            .bind(record.parent.as_ref().map(|p| department_row_id(company, platform, p.as_str())))
+            .bind(record.name.as_str())
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn department_removed(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+        dept: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.tx
+            .query("UPDATE department SET active = FALSE, updated_at = $2 WHERE id = $1")
+            .bind(department_row_id(company, platform, dept))
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn departments(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+    ) -> Result<Vec<Department>, StoreError> {
+        let rows = self
+            .tx
+            .query("SELECT id, platform, dept_id, parent, name FROM department WHERE company = $1 AND platform = $2 AND active = TRUE ORDER BY id")
+            .bind(company)
+            .bind(platform.as_str())
+            .all()
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Department {
+                    id: row.get("id")?,
+                    platform,
+                    dept_id: row.get("dept_id")?,
+                    parent: row.get("parent")?,
+                    name: row.get("name")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Active people who stand directly in a department (row id).
+    pub async fn people_in(&mut self, department: &str) -> Result<Vec<Person>, StoreError> {
+        let sql = format!(
+            "{PERSON} JOIN person_department pd ON pd.person = p.id WHERE pd.department = $1 AND p.active = TRUE ORDER BY p.id"
+        );
+        self.tx
+            .query(sql)
+            .bind(department)
+            .all()
+            .await?
+            .iter()
+            .map(read_person)
+            .collect()
+    }
+
+    /// The account of a person on a platform, if they have one there.
+    pub async fn identity_on(&mut self, person: &PersonId, platform: Platform) -> Result<Option<UserId>, StoreError> {
+        let row = self
+            .tx
+            .query("SELECT user_id FROM identity WHERE person = $1 AND platform = $2 AND is_main = TRUE ORDER BY user_id LIMIT 1")
+            .bind(person.as_str())
+            .bind(platform.as_str())
+            .optional()
+            .await?;
+        row.map(|r| r.get("user_id")).transpose()
+    }
+
+    pub async fn identities(&mut self, person: &PersonId) -> Result<Vec<Identity>, StoreError> {
+        let rows = self
+            .tx
+            .query("SELECT platform, user_id FROM identity WHERE person = $1 AND is_main = TRUE ORDER BY platform, user_id")
+            .bind(person.as_str())
+            .all()
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let platform: String = row.get("platform")?;
+                Ok(Identity {
+                    platform: platform
+                        .parse()
+                        .map_err(|e: hutong_model::IdError| StoreError::Broken(e.to_string()))?,
+                    user: row.get("user_id")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Enters or updates a chat. `None` leaves what is known.
+    pub async fn upsert_chat(
+        &mut self,
+        app: &AppId,
+        chat: &ChatId,
+        kind: ChatKind,
+        name: Option<&str>,
+        external: bool,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.tx
+            .query(
+                "INSERT INTO chat (app, chat_id, kind, name, external, active, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, TRUE, $6, $6) \
+                 ON CONFLICT (app, chat_id) DO UPDATE SET name = COALESCE(excluded.name, chat.name), active = TRUE, updated_at = excluded.updated_at",
+            )
+            .bind(app)
+            .bind(chat)
+            .bind(kind_text(kind))
+            .bind(name)
+            .bind(external)
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn chat_inactive(&mut self, app: &AppId, chat: &ChatId, now: Timestamp) -> Result<(), StoreError> {
+        self.tx
+            .query("UPDATE chat SET active = FALSE, updated_at = $3 WHERE app = $1 AND chat_id = $2")
+            .bind(app)
+            .bind(chat)
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn chat(&mut self, app: &AppId, chat: &ChatId) -> Result<Option<ChatInfo>, StoreError> {
+        let row = self
+            .tx
+            .query("SELECT app, chat_id, kind, name, external, active, created_at FROM chat WHERE app = $1 AND chat_id = $2")
+            .bind(app)
+            .bind(chat)
+            .optional()
+            .await?;
+        row.as_ref().map(read_chat).transpose()
+    }
+
+    /// The groups of an app that the bot is in.
+    pub async fn groups(&mut self, app: &AppId) -> Result<Vec<ChatInfo>, StoreError> {
+        let rows = self
+            .tx
+            .query("SELECT app, chat_id, kind, name, external, active, created_at FROM chat WHERE app = $1 AND kind = 'group' AND active = TRUE ORDER BY created_at, chat_id")
+            .bind(app)
+            .all()
+            .await?;
+        rows.iter().map(read_chat).collect()
+    }
+
+    pub async fn joined(
+        &mut self,
+        app: &AppId,
+        chat: &ChatId,
+        person: &PersonId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.tx
+            .query(
+                "INSERT INTO chat_member (app, chat_id, person, joined_at) VALUES ($1, $2, $3, $4) \
+                 ON CONFLICT (app, chat_id, person) DO UPDATE SET left_at = NULL, \
+                   joined_at = CASE WHEN chat_member.left_at IS NULL THEN chat_member.joined_at ELSE excluded.joined_at END",
+            )
+            .bind(app)
+            .bind(chat)
+            .bind(person.as_str())
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    pub async fn left(
+        &mut self,
+        app: &AppId,
+        chat: &ChatId,
+        person: &PersonId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.tx
+            .query("UPDATE chat_member SET left_at = $4 WHERE app = $1 AND chat_id = $2 AND person = $3 AND left_at IS NULL")
+            .bind(app)
+            .bind(chat)
+            .bind(person.as_str())
+            .bind(now)
+            .execute()
+            .await
+            .map(|_| ())
+    }
+
+    /// People who are in a chat now, as far as the bot knows.
+    pub async fn members(&mut self, app: &AppId, chat: &ChatId) -> Result<Vec<PersonId>, StoreError> {
+        let rows = self
+            .tx
+            .query("SELECT person FROM chat_member WHERE app = $1 AND chat_id = $2 AND left_at IS NULL ORDER BY person")
+            .bind(app)
+            .bind(chat)
+            .all()
+            .await?;
+        rows.iter().map(|row| read_id(row, "person")).collect()
+    }
+}
+
+fn kind_text(kind: ChatKind) -> &'static str {
+    match kind {
+        ChatKind::Group => "group",
+        ChatKind::Direct => "direct",
+    }
+}
+
+fn read_id(row: &Row, column: &str) -> Result<PersonId, StoreError> {
+    let text: String = row.get(column)?;
+    PersonId::parse(&text).ok_or_else(|| StoreError::Broken(format!("{column} is not a person id")))
+}
+
+fn read_person(row: &Row) -> Result<Person, StoreError> {
+    let leader: Option<String> = row.get("leader")?;
+    Ok(Person {
+        id: read_id(row, "id")?,
+        company: row.get("company")?,
+        name: row.get("name")?,
+        employee_no: row.get("employee_no")?,
+        title: row.get("title")?,
+        department: row.get("department")?,
+        department_name: row.get("department_name")?,
+        leader: leader.as_deref().and_then(PersonId::parse),
+        language: row.get("language")?,
+        active: row.get("active")?,
+    })
+}
+
+fn read_chat(row: &Row) -> Result<ChatInfo, StoreError> {
+    let kind: String = row.get("kind")?;
+    Ok(ChatInfo {
+        app: row.get("app")?,
+        chat: row.get("chat_id")?,
+        kind: if kind == "direct" {
+            ChatKind::Direct
+        } else {
+            ChatKind::Group
+        },
+        name: row.get("name")?,
+        external: row.get("external")?,
+        active: row.get("active")?,
+        created_at: row.get("created_at")?,
+    })
+}

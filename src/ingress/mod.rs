@@ -1,0 +1,154 @@
+//! The door for callbacks: `/hook/{app}`, whatever kind of callback the platform sends there.
+//!
+//! Raw bytes go to the adapter, which verifies and translates without I/O; events are stored; only
+//! then does the success answer leave. Everything that is refused gets one and the same answer.
+
+mod serve;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use axum::routing::any;
+use hutong_model::{Adapter, Answer, Clock, RawRequest, Received, Rejection};
+
+use crate::inbox::Inbox;
+
+pub use serve::{Limits, serve};
+
+/// Largest callback that is read.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// Platforms give up after 3 s (Feishu) to 5 s (WeCom); before that they are told to come again.
+const DEADLINE: Duration = Duration::from_millis(2500);
+
+/// What the door needs.
+pub struct Ingress {
+    pub apps: HashMap<String, Arc<dyn Adapter>>,
+    pub inbox: Inbox,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: Arc<IngressMetrics>,
+}
+
+/// Counters since start.
+#[derive(Debug, Default)]
+pub struct IngressMetrics {
+    pub requests: AtomicU64,
+    pub challenges: AtomicU64,
+    pub unavailable: AtomicU64,
+    pub unknown_app: AtomicU64,
+    rejected: [AtomicU64; 9],
+}
+
+impl IngressMetrics {
+    fn reject(&self, rejection: Rejection) {
+        if let Some(counter) = self.rejected.get(rejection as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Refused callbacks by kind.
+    pub fn rejections(&self) -> Vec<(&'static str, u64)> {
+        const KINDS: [Rejection; 9] = [
+            Rejection::TooLarge,
+            Rejection::MissingHeader,
+            Rejection::DoubledHeader,
+            Rejection::BadSignature,
+            Rejection::BadToken,
+            Rejection::Stale,
+            Rejection::Undecryptable,
+            Rejection::Malformed,
+            Rejection::WrongApp,
+        ];
+        KINDS
+            .iter()
+            .filter_map(|k| {
+                self.rejected
+                    .get(*k as usize)
+                    .map(|c| (k.as_str(), c.load(Ordering::Relaxed)))
+            })
+            .collect()
+    }
+}
+
+/// The callback routes.
+pub fn router(ingress: Arc<Ingress>) -> Router {
+    Router::new().route("/hook/{app}", any(hook)).with_state(ingress)
+}
+
+async fn hook(State(ingress): State<Arc<Ingress>>, Path(app): Path<String>, request: Request) -> Response {
+    ingress.metrics.requests.fetch_add(1, Ordering::Relaxed);
+    let Some(adapter) = ingress.apps.get(&app) else {
+        ingress.metrics.unknown_app.fetch_add(1, Ordering::Relaxed);
+        return refusal();
+    };
+    let (parts, body) = request.into_parts();
+    let post = match parts.method {
+        Method::POST => true,
+        Method::GET => false,
+        _ => return reject(&ingress, Rejection::Malformed),
+    };
+    let body = match axum::body::to_bytes(body, MAX_BODY).await {
+        Ok(body) => body,
+        Err(_) => return reject(&ingress, Rejection::TooLarge),
+    };
+    let mut headers = Vec::with_capacity(parts.headers.len());
+    for (name, value) in &parts.headers {
+        match value.to_str() {
+            Ok(value) => headers.push((name.as_str(), value)),
+            Err(_) => return reject(&ingress, Rejection::Malformed),
+        }
+    }
+    let raw = RawRequest {
+        post,
+        query: parts.uri.query().unwrap_or(""),
+        headers: &headers,
+        body: &body,
+    };
+    let now = ingress.clock.now();
+    let (events, answer) = match adapter.receive(&raw, now) {
+        Received::Challenge(answer) => {
+            ingress.metrics.challenges.fetch_add(1, Ordering::Relaxed);
+            return success(answer);
+        }
+        Received::Rejected(rejection) => return reject(&ingress, rejection),
+        Received::Events { events, answer } => (events, answer),
+    };
+    let accepted = ingress.inbox.accept(adapter.app(), events, now);
+    match tokio::time::timeout(DEADLINE, accepted).await {
+        Ok(Ok(_)) => success(answer),
+        Ok(Err(_)) | Err(_) => {
+            ingress.metrics.unavailable.fetch_add(1, Ordering::Relaxed);
+            status(StatusCode::SERVICE_UNAVAILABLE)
+        }
+    }
+}
+
+fn success(answer: Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+    response
+}
+
+fn reject(ingress: &Ingress, rejection: Rejection) -> Response {
+    ingress.metrics.reject(rejection);
+    refusal()
+}
+
+/// Alike for every cause, so that a prober learns nothing.
+fn refusal() -> Response {
+    status(StatusCode::UNAUTHORIZED)
+}
+
+fn status(code: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = code;
+    response
+}

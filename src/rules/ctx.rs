@@ -1,0 +1,454 @@
+//! What a rule is given: a transaction, the time, the directory, the abilities of the apps, and a
+//! way to leave effects. No network, no clock, no task.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeZone as _};
+use chrono_tz::Tz;
+use hutong_model::{
+    Ability, Action, Adapter, AppId, Button, ButtonStyle, Capabilities, ChatId, ChatKind, ChatRef, CompanyId,
+    DeliveryClass, EventId, Message, Platform, Prepared, RenderError, Target, Timestamp,
+};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use crate::access::Role;
+use crate::access::token::{Signer, Token};
+use crate::commands::{AnswerPlace, Asker};
+use crate::directory::{Directory, PersonId};
+use crate::store::{Query, Tx};
+use crate::text::Lang;
+
+use super::RuleError;
+
+/// One configured app, as rules may know it.
+pub struct App {
+    pub adapter: Arc<dyn Adapter>,
+    pub company: CompanyId,
+}
+
+/// What stays the same while the program runs with one configuration.
+pub struct Env {
+    pub apps: BTreeMap<AppId, App>,
+    pub signer: Signer,
+    /// The company's zone: days, weeks and times of day are meant in it.
+    pub zone: Tz,
+    pub lang: Lang,
+    pub company_name: String,
+    /// Where a chat is heard and where one may post to it can be two apps with two ids (WeCom: AI
+    /// bot and self-built app or group robot). Key and value are (app, chat).
+    pub post_to: BTreeMap<(AppId, ChatId), (AppId, ChatId)>,
+    /// For links in messages; without a trailing slash.
+    pub public_url: Option<String>,
+}
+
+impl Env {
+    pub fn app(&self, id: &AppId) -> Option<&App> {
+        self.apps.get(id)
+    }
+    /// Where to post for a chat that is heard as `(app, chat)`.
+    pub fn post_target<'a>(&'a self, app: &'a AppId, chat: &'a ChatId) -> (&'a AppId, &'a ChatId) {
+        match self.post_to.get(&(app.clone(), chat.clone())) {
+            Some((app, chat)) => (app, chat),
+            None => (app, chat),
+        }
+    }
+}
+
+/// An effect that waits for the end of the transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingEffect {
+    /// Idempotency key.
+    pub key: String,
+    pub app: AppId,
+    pub lane: String,
+    pub class: DeliveryClass,
+    pub rule: &'static str,
+    pub event: EventId,
+    pub action: &'static str,
+    pub part: usize,
+    pub prepared: Prepared,
+    pub summary: String,
+    /// Present when the rule wants to be told the outcome.
+    pub tag: Option<serde_json::Value>,
+    /// For [`DeliveryClass::State`]: newer versions with the same key replace older ones.
+    pub state_key: Option<String>,
+    /// True for answers to a person: they go first.
+    pub interactive: bool,
+}
+
+/// The context of one work item.
+pub struct Ctx {
+    tx: Tx,
+    env: Arc<Env>,
+    now: Timestamp,
+    event: EventId,
+    rule: &'static str,
+    effects: Vec<PendingEffect>,
+}
+
+impl Ctx {
+    pub fn new(tx: Tx, env: Arc<Env>, now: Timestamp) -> Self {
+        let event = EventId::from_bytes([0; 16]);
+        Self {
+            tx,
+            env,
+            now,
+            event,
+            rule: "",
+            effects: Vec::new(),
+        }
+    }
+
+    /// Turns to the next item of the batch.
+    pub fn enter(&mut self, event: EventId, rule: &'static str) {
+        self.event = event;
+        self.rule = rule;
+    }
+
+    /// The transaction and the effects that must be written in it.
+    pub fn into_parts(self) -> (Tx, Vec<PendingEffect>) {
+        (self.tx, self.effects)
+    }
+
+    pub fn effects_mark(&self) -> usize {
+        self.effects.len()
+    }
+
+    /// Effects left since the mark.
+    pub fn effects_since(&self, mark: usize) -> &[PendingEffect] {
+        self.effects.get(mark..).unwrap_or_default()
+    }
+
+    /// Forgets effects left since the mark, when their item is rolled back.
+    pub fn effects_truncate(&mut self, mark: usize) {
+        self.effects.truncate(mark);
+    }
+
+    pub fn tx(&mut self) -> &mut Tx {
+        &mut self.tx
+    }
+
+    pub fn query(&mut self, sql: impl Into<Cow<'static, str>>) -> Query<'_> {
+        self.tx.query(sql)
+    }
+
+    pub fn directory(&mut self) -> Directory<'_> {
+        Directory::new(&mut self.tx)
+    }
+
+    pub fn env(&self) -> &Arc<Env> {
+        &self.env
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The wall clock of the company at `at`.
+    pub fn local(&self, at: Timestamp) -> DateTime<Tz> {
+        local(self.env.zone, at)
+    }
+
+    pub fn event_id(&self) -> EventId {
+        self.event
+    }
+
+    /// Randomness that is the same when the item runs again.
+    pub fn rng(&self) -> StdRng {
+        let mut seed = [0; 32];
+        seed[..16].copy_from_slice(&self.event.bytes());
+        for (i, byte) in self.rule.bytes().take(16).enumerate() {
+            seed[16 + i] = byte;
+        }
+        StdRng::from_seed(seed)
+    }
+
+    pub fn caps(&self, app: &AppId) -> Option<&Capabilities> {
+        self.env.app(app).map(|a| a.adapter.capabilities())
+    }
+
+    pub fn can(&self, app: &AppId, ability: Ability) -> bool {
+        self.caps(app).is_some_and(|c| c.can(ability))
+    }
+
+    pub fn platform(&self, app: &AppId) -> Option<Platform> {
+        self.env.app(app).map(|a| a.adapter.platform())
+    }
+
+    /// Leaves an effect. `part` tells the effects of one item apart and must not depend on chance:
+    /// together with event and rule it makes the idempotency key. Returns that key.
+    pub fn emit(&mut self, part: &str, app: &AppId, class: DeliveryClass, action: Action) -> Result<String, RuleError> {
+        self.emit_full(part, app, class, action, None, None, false)
+    }
+
+    /// Like [`Ctx::emit`]; when it is done, the rule gets an `EffectDone` event with `tag`.
+    pub fn emit_tracked(
+        &mut self,
+        part: &str,
+        app: &AppId,
+        class: DeliveryClass,
+        action: Action,
+        tag: serde_json::Value,
+    ) -> Result<String, RuleError> {
+        self.emit_full(part, app, class, action, Some(tag), None, false)
+    }
+
+    /// Leaves a new version of something that is shown (a card with live content).
+    pub fn emit_state(
+        &mut self,
+        part: &str,
+        app: &AppId,
+        state_key: &str,
+        action: Action,
+    ) -> Result<String, RuleError> {
+        self.emit_full(
+            part,
+            app,
+            DeliveryClass::State,
+            action,
+            None,
+            Some(state_key.to_owned()),
+            true,
+        )
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the one place that all public forms end in")]
+    fn emit_full(
+        &mut self,
+        part: &str,
+        app: &AppId,
+        class: DeliveryClass,
+        action: Action,
+        tag: Option<serde_json::Value>,
+        state_key: Option<String>,
+        interactive: bool,
+    ) -> Result<String, RuleError> {
+        let adapter = self
+            .env
+            .app(app)
+            .map(|a| a.adapter.clone())
+            .ok_or_else(|| RuleError::Fail(format!("the app {app} is not configured")))?;
+        let prepared = adapter
+            .prepare(&action)
+            .map_err(|e: RenderError| RuleError::Fail(e.to_string()))?;
+        let lane = lane_of(app, &action);
+        let summary = action.summary();
+        let last = prepared.len().saturating_sub(1);
+        let mut first_key = String::new();
+        for (index, prepared) in prepared.into_iter().enumerate() {
+            let key = crate::ids::effect_key(&self.event, self.rule, part, index);
+            if index == 0 {
+                first_key.clone_from(&key);
+            }
+            self.effects.push(PendingEffect {
+                key,
+                app: app.clone(),
+                lane: lane.clone(),
+                class,
+                rule: self.rule,
+                event: self.event,
+                action: action.kind().as_str(),
+                part: index,
+                prepared,
+                summary: if index == 0 { summary.clone() } else { String::new() },
+                tag: if index == last { tag.clone() } else { None },
+                state_key: state_key.clone(),
+                interactive: interactive || class == DeliveryClass::Reply,
+            });
+        }
+        Ok(first_key)
+    }
+
+    /// Answers the person who asked, where the command's answer may appear. `group_line` is what the
+    /// group sees (at most one line) when the full answer is private.
+    pub fn answer(&mut self, asker: &Asker, place: AnswerPlace, message: Message) -> Result<(), RuleError> {
+        let in_group = asker.chat.as_ref().is_some_and(|c| c.kind == ChatKind::Group);
+        let part = format!("answer{}", self.effects.len());
+        let (app, action) = match (&asker.chat, place) {
+            (Some(chat), AnswerPlace::GroupLine | AnswerPlace::Anywhere) => {
+                (asker.app.clone(), reply_or_send(asker, chat, message))
+            }
+            (Some(chat), AnswerPlace::Private) if !in_group => (asker.app.clone(), reply_or_send(asker, chat, message)),
+            _ => match self.private_door(asker) {
+                Some(app) => (
+                    app,
+                    Action::Send {
+                        to: Target::User(asker.user.clone()),
+                        content: message,
+                    },
+                ),
+                // No way to reach the person alone: say so where they asked, without the content.
+                None => match &asker.chat {
+                    Some(chat) => (
+                        asker.app.clone(),
+                        reply_or_send(
+                            asker,
+                            chat,
+                            Message::text(crate::text::service::Say::AskMePrivately.in_lang(asker.lang)),
+                        ),
+                    ),
+                    None => return Ok(()),
+                },
+            },
+        };
+        self.emit_full(&part, &app, DeliveryClass::Reply, action, None, None, true)
+            .map(|_| ())
+    }
+
+    /// An app of the same company and platform that can write to this person alone.
+    fn private_door(&self, asker: &Asker) -> Option<AppId> {
+        let own = self.env.app(&asker.app)?;
+        if own.adapter.capabilities().can(Ability::SendToUser) {
+            return Some(asker.app.clone());
+        }
+        self.env
+            .apps
+            .iter()
+            .find(|(_, a)| {
+                a.company == own.company
+                    && a.adapter.platform() == own.adapter.platform()
+                    && a.adapter.capabilities().can(Ability::SendToUser)
+            })
+            .map(|(id, _)| id.clone())
+    }
+
+    /// Writes to a person through an app, if that app can reach people.
+    pub async fn tell(
+        &mut self,
+        part: &str,
+        app: &AppId,
+        person: &PersonId,
+        class: DeliveryClass,
+        message: Message,
+    ) -> Result<bool, RuleError> {
+        let Some(platform) = self.platform(app) else {
+            return Ok(false);
+        };
+        let Some(user) = self.directory().identity_on(person, platform).await? else {
+            return Ok(false);
+        };
+        let door = if self.can(app, Ability::SendToUser) {
+            app.clone()
+        } else {
+            let company = self.env.app(app).map(|a| a.company.clone());
+            let found = self.env.apps.iter().find(|(_, a)| {
+                Some(&a.company) == company.as_ref()
+                    && a.adapter.platform() == platform
+                    && a.adapter.capabilities().can(Ability::SendToUser)
+            });
+            match found {
+                Some((id, _)) => id.clone(),
+                None => return Ok(false),
+            }
+        };
+        self.emit(
+            part,
+            &door,
+            class,
+            Action::Send {
+                to: Target::User(user),
+                content: message,
+            },
+        )?;
+        Ok(true)
+    }
+
+    /// A button of this rule. `only`/`role` say who may press it; it stays good for `valid`.
+    pub fn button(
+        &self,
+        label: impl Into<String>,
+        verb: &str,
+        args: Vec<String>,
+        style: ButtonStyle,
+        who: Who<'_>,
+        valid: Duration,
+    ) -> Result<Button, RuleError> {
+        let token = Token {
+            rule: self.rule.to_owned(),
+            verb: verb.to_owned(),
+            args,
+            only: match who {
+                Who::Only(person) => Some(person.as_str().to_owned()),
+                _ => None,
+            },
+            role: match who {
+                Who::Role(role) => Some(role.as_str().to_owned()),
+                _ => None,
+            },
+            expires_at: self.now + valid,
+        };
+        let action = self
+            .env
+            .signer
+            .sign(&token)
+            .map_err(|e| RuleError::Fail(e.to_string()))?;
+        Ok(Button {
+            label: label.into(),
+            action,
+            style,
+        })
+    }
+}
+
+/// Who may press a button.
+#[derive(Debug, Clone, Copy)]
+pub enum Who<'a> {
+    Anyone,
+    Only(&'a PersonId),
+    Role(Role),
+}
+
+fn reply_or_send(asker: &Asker, chat: &ChatRef, content: Message) -> Action {
+    match &asker.message {
+        Some(message) => Action::Reply {
+            message: message.clone(),
+            chat: chat.clone(),
+            context: asker.reply_context.clone(),
+            content,
+        },
+        None if chat.kind == ChatKind::Direct => Action::Send {
+            to: Target::User(asker.user.clone()),
+            content,
+        },
+        None => Action::Send {
+            to: Target::Chat(chat.id.clone()),
+            content,
+        },
+    }
+}
+
+/// The ordered queue of an effect: one destination of one app.
+fn lane_of(app: &AppId, action: &Action) -> String {
+    let to = match action {
+        Action::Send { to, .. } => to.as_str(),
+        Action::Reply { chat, .. } => chat.id.as_str(),
+        Action::UpdateCard { card, .. } => card.as_str(),
+        Action::Recall { message }
+        | Action::React { message, .. }
+        | Action::Pin { message }
+        | Action::Urgent { message, .. }
+        | Action::Readers { message } => message.as_str(),
+        Action::RenameChat { chat, .. }
+        | Action::SetOwner { chat, .. }
+        | Action::AddMembers { chat, .. }
+        | Action::RemoveMembers { chat, .. }
+        | Action::Disband { chat }
+        | Action::ListMembers { chat } => chat.as_str(),
+        Action::CreateChat { name, .. } => name,
+        Action::Upload { .. } => "upload",
+        Action::Calendar { .. } => "calendar",
+    };
+    format!("{app}:{to}")
+}
+
+/// The wall clock of a zone at an instant.
+pub fn local(zone: Tz, at: Timestamp) -> DateTime<Tz> {
+    match zone.timestamp_millis_opt(at.millis()) {
+        chrono::LocalResult::Single(t) | chrono::LocalResult::Ambiguous(t, _) => t,
+        chrono::LocalResult::None => zone.timestamp_nanos(0),
+    }
+}

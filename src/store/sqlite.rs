@@ -1,0 +1,241 @@
+//! SQLite: one writer connection, a few readers, write-ahead log, full syncing.
+
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{Row, StoreError, StoreOptions, Value, bind, migrate, safe};
+
+/// The log is copied into the database when it has grown to this size.
+const CHECKPOINT_BYTES: u64 = 32 * 1024 * 1024;
+
+#[derive(Clone)]
+pub(super) struct Sqlite {
+    writer: Arc<Mutex<Writer>>,
+    readers: SqlitePool,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Set by the checkpointer: nearly all of the log is copied, the writer may finish the rest.
+    finish_checkpoint: AtomicBool,
+    stop: AtomicBool,
+    /// Held as long as the store is open: SQLite means one process.
+    _lock: Option<File>,
+}
+
+pub(super) struct Writer {
+    connection: Option<SqliteConnection>,
+    /// A transaction was dropped half-way: roll back before the next.
+    dirty: bool,
+}
+
+impl Sqlite {
+    pub(super) async fn open(path: &str, options: &StoreOptions) -> Result<Self, StoreError> {
+        let path = PathBuf::from(path.split('?').next().unwrap_or(path));
+        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            fs::create_dir_all(folder)
+                .map_err(|e| StoreError::Unavailable(format!("cannot make the folder {}: {e}", folder.display())))?;
+        }
+        let lock = lock_file(&path)?;
+        let base = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .page_size(8192)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            .statement_cache_capacity(400)
+            // Checkpoints run beside the writer, see `checkpointer`.
+            .pragma("wal_autocheckpoint", "0")
+            .disable_statement_logging();
+        let mut connection = base.clone().pragma("cache_size", "-8192").connect().await?;
+        migrate::run_sqlite(&mut connection).await?;
+        let level: i64 = sqlx::query_scalar("PRAGMA synchronous")
+            .fetch_one(&mut connection)
+            .await?;
+        if level != 2 {
+            return Err(StoreError::Broken(format!(
+                "PRAGMA synchronous is {level}, but 2 (FULL) is needed to keep what was acknowledged"
+            )));
+        }
+        let readers = SqlitePoolOptions::new()
+            .max_connections(options.connections.max(1))
+            .min_connections(0)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(base.clone().read_only(true).pragma("cache_size", "-1024"));
+        let shared = Arc::new(Shared {
+            finish_checkpoint: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            _lock: Some(lock),
+        });
+        tokio::spawn(checkpointer(path, base, shared.clone()));
+        Ok(Self {
+            writer: Arc::new(Mutex::new(Writer {
+                connection: Some(connection),
+                dirty: false,
+            })),
+            readers,
+            shared,
+        })
+    }
+
+    async fn writer(&self) -> Result<OwnedMutexGuard<Writer>, StoreError> {
+        let mut guard = self.writer.clone().lock_owned().await;
+        let dirty = guard.dirty;
+        let connection = guard.connection()?;
+        if dirty {
+            // Also when the connection has already left the transaction by itself (disk full).
+            let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+        }
+        if self.shared.finish_checkpoint.swap(false, Ordering::AcqRel) {
+            // Short: only what was written since the checkpointer's own pass. Never waits for readers.
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+                .execute(connection)
+                .await?;
+        }
+        guard.dirty = false;
+        Ok(guard)
+    }
+
+    pub(super) async fn begin(&self) -> Result<SqliteTx, StoreError> {
+        let mut guard = self.writer().await?;
+        // Not dirty only after a completed COMMIT or ROLLBACK.
+        guard.dirty = true;
+        sqlx::query("BEGIN IMMEDIATE").execute(guard.connection()?).await?;
+        Ok(SqliteTx { guard })
+    }
+
+    pub(super) async fn execute_alone(&self, sql: Cow<'static, str>, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        let mut guard = self.writer().await?;
+        all(guard.connection()?, sql, args).await
+    }
+
+    pub(super) async fn write_one(&self, sql: Cow<'static, str>, args: Vec<Value>) -> Result<u64, StoreError> {
+        let mut guard = self.writer().await?;
+        execute(guard.connection()?, sql, args).await
+    }
+
+    pub(super) async fn read_all(&self, sql: Cow<'static, str>, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        let rows = bind!(sqlx::query(safe(sql)), args).fetch_all(&self.readers).await?;
+        Ok(rows.into_iter().map(Row::Sqlite).collect())
+    }
+
+    pub(super) async fn close(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.readers.close().await;
+        let connection = self.writer.lock().await.connection.take();
+        if let Some(connection) = connection {
+            let _ = connection.close().await;
+        }
+    }
+}
+
+impl Writer {
+    fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.connection
+            .as_mut()
+            .ok_or_else(|| StoreError::Unavailable("the store is closed".to_owned()))
+    }
+}
+
+pub(super) struct SqliteTx {
+    guard: OwnedMutexGuard<Writer>,
+}
+
+impl SqliteTx {
+    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.guard.connection()
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        sqlx::query("COMMIT").execute(self.guard.connection()?).await?;
+        self.guard.dirty = false;
+        Ok(())
+    }
+
+    pub(super) async fn rollback(mut self) -> Result<(), StoreError> {
+        sqlx::query("ROLLBACK").execute(self.guard.connection()?).await?;
+        self.guard.dirty = false;
+        Ok(())
+    }
+}
+
+pub(super) async fn all(
+    connection: &mut SqliteConnection,
+    sql: Cow<'static, str>,
+    args: Vec<Value>,
+) -> Result<Vec<Row>, StoreError> {
+    let rows = bind!(sqlx::query(safe(sql)), args).fetch_all(connection).await?;
+    Ok(rows.into_iter().map(Row::Sqlite).collect())
+}
+
+pub(super) async fn execute(
+    connection: &mut SqliteConnection,
+    sql: Cow<'static, str>,
+    args: Vec<Value>,
+) -> Result<u64, StoreError> {
+    Ok(bind!(sqlx::query(safe(sql)), args)
+        .execute(connection)
+        .await?
+        .rows_affected())
+}
+
+/// One process at a time: two writers with their own memory of seen events would accept one twice.
+fn lock_file(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::create(&name)
+        .map_err(|e| StoreError::Unavailable(format!("cannot make the lock file of {}: {e}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(StoreError::Unavailable(format!(
+            "{} is in use by another process. SQLite serves one process; for several replicas set [store] url to a PostgreSQL database",
+            path.display()
+        ))),
+    }
+}
+
+/// Copies the log into the database on a connection of its own, so that no commit waits for it.
+async fn checkpointer(path: PathBuf, options: SqliteConnectOptions, shared: Arc<Shared>) {
+    let mut wal = path.into_os_string();
+    wal.push("-wal");
+    let mut connection: Option<SqliteConnection> = None;
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if shared.stop.load(Ordering::Acquire) {
+            return;
+        }
+        let size = fs::metadata(&wal).map(|m| m.len()).unwrap_or(0);
+        if size < CHECKPOINT_BYTES {
+            continue;
+        }
+        if connection.is_none() {
+            connection = options.connect().await.ok();
+        }
+        // Twice: the second pass copies only what was written during the first, so that hardly
+        // anything is left for the writer.
+        let mut copied = false;
+        for _ in 0..2 {
+            copied = match connection.as_mut() {
+                Some(c) => sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(c).await.is_ok(),
+                None => false,
+            };
+        }
+        if copied {
+            shared.finish_checkpoint.store(true, Ordering::Release);
+        } else {
+            connection = None;
+        }
+    }
+}
