@@ -684,8 +684,8 @@
 
   let timer = 0;
   function soon() {
-    clearTimeout(timer);
-    timer = setTimeout(() => refreshChats(), 60);
+    // The first change starts the wait; later ones do not put it off, or a busy week would show nothing.
+    timer ||= setTimeout(() => { timer = 0; refreshChats(); }, 80);
   }
   function listen() {
     const source = new EventSource('api/events?since=' + state.since);
