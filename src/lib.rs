@@ -12,6 +12,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod delivery;
+pub mod demo;
 pub mod directory;
 pub mod dispatch;
 pub mod ids;
