@@ -56,7 +56,7 @@ async fn roles_are_found_by_person_account_and_employee_number() {
             holders(&mut tx, &company(), &[Role::Operator], &Place::default())
                 .await
                 .unwrap(),
-            [a.id.clone()]
+            std::slice::from_ref(&a.id)
         );
         // What the configuration no longer says is over at once; what was given by command stays.
         let by_command = grant_for(Subject::Person(b.id.clone()), Role::Auditor, Scope::All);

@@ -12,7 +12,7 @@ use crate::text::service::{Say, roles};
 /// Lines that fit on a phone.
 pub const MAX_LINES: usize = 12;
 /// Commands that are explained on a line of their own.
-const EXPLAINED: usize = 5;
+const EXPLAINED: usize = 4;
 
 /// For whom and where help is given.
 #[derive(Clone, Copy)]

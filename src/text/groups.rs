@@ -1,1 +1,348 @@
 //! What the bot says about groups by department.
+
+use hutong_model::Ability;
+
+use super::Lang;
+
+/// One thing to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Say {
+    NoSuchRule {
+        typed: String,
+        known: String,
+    },
+    NoSuchDepartment(String),
+    DepartmentTwice(String),
+    NotYours,
+    Paused(String),
+    // --- preview
+    PreviewTitle(String),
+    NothingToDo,
+    Create {
+        count: usize,
+        names: String,
+    },
+    Rename {
+        count: usize,
+        names: String,
+    },
+    Add {
+        count: usize,
+        names: String,
+    },
+    Remove {
+        count: usize,
+        names: String,
+    },
+    NewOwners(usize),
+    NoOwner {
+        count: usize,
+        names: String,
+    },
+    TooSmall(usize),
+    Unreachable(usize),
+    StayOut(usize),
+    Orphans(usize),
+    ToApply {
+        rule: String,
+        code: String,
+    },
+    SecondNeeded,
+    Cannot {
+        app: String,
+        ability: Ability,
+        other: Option<String>,
+    },
+    // --- apply
+    PlanChanged {
+        rule: String,
+    },
+    Started {
+        groups: usize,
+        adds: usize,
+        removes: usize,
+    },
+    AskedSecond {
+        names: String,
+    },
+    NoSecond,
+    ApprovalTitle {
+        rule: String,
+    },
+    ApprovalAsk {
+        author: String,
+    },
+    Approve,
+    Decline,
+    OwnRequest,
+    ApprovalOver,
+    ApprovalDecided {
+        approved: bool,
+    },
+    ApprovalYes {
+        by: String,
+    },
+    ApprovalNo {
+        by: String,
+    },
+    // --- in the group and to its people
+    Welcome {
+        dept: String,
+    },
+    YouWereAdded {
+        dept: String,
+        groups: String,
+    },
+    // --- rule
+    RuleTitle(String),
+    RuleRunning {
+        auto: bool,
+    },
+    RulePaused,
+    RuleResumed,
+    RuleGroup {
+        name: String,
+        state: String,
+        members: usize,
+        adding: usize,
+    },
+    RuleFailed {
+        count: usize,
+        people: String,
+    },
+    RuleLastChange {
+        minutes: i64,
+    },
+    RuleNoGroups,
+    RuleMore(usize),
+    // --- reasons kept with each change
+    ReasonPlan(String),
+    ReasonJoined,
+    ReasonLeftCompany,
+}
+
+impl Say {
+    pub fn in_lang(&self, lang: Lang) -> String {
+        match lang {
+            Lang::Zh => self.zh(),
+            Lang::En => self.en(),
+        }
+    }
+
+    fn zh(&self) -> String {
+        match self {
+            Say::NoSuchRule { typed, known } if known.is_empty() => {
+                format!("没有「{typed}」这条建群规则,现在一条也没有。请管理员在配置里加 [[group_rule]]。")
+            }
+            Say::NoSuchRule { typed, known } => format!("没有「{typed}」这条建群规则。现有:{known}"),
+            Say::NoSuchDepartment(dept) => {
+                format!("通讯录里找不到部门「{dept}」。请核对规则里的 department,或等下一次通讯录同步。")
+            }
+            Say::DepartmentTwice(dept) => {
+                format!("叫「{dept}」的部门不止一个。请在规则里写全路径,例如 上级部门/{dept}。")
+            }
+            Say::NotYours => "没有权限:这条规则管的部门不在你的负责范围内。请找那里的运营或管理员。".to_owned(),
+            Say::Paused(rule) => format!("规则 {rule} 已暂停。要继续就发 /群 规则 恢复 {rule}"),
+            Say::PreviewTitle(rule) => format!("建群预览 · {rule}"),
+            Say::NothingToDo => "群和通讯录一致,没有要改动的。".to_owned(),
+            Say::Create { count, names } => format!("新建 {count} 个群:{names}"),
+            Say::Rename { count, names } => format!("改名 {count} 个群:{names}"),
+            Say::Add { count, names } => format!("加入 {count} 人次:{names}"),
+            Say::Remove { count, names } => format!("移出 {count} 人次:{names}"),
+            Say::NewOwners(count) => format!("换群主 {count} 个群"),
+            Say::NoOwner { count, names } => format!("{count} 个群没有合适的群主,先不建:{names}"),
+            Say::TooSmall(count) => format!("{count} 个部门不到两人,先不建"),
+            Say::Unreachable(count) => format!("{count} 人在这个平台没有账号,进不了群"),
+            Say::StayOut(count) => format!("{count} 人次自己退过群,不再拉回"),
+            Say::Orphans(count) => format!("{count} 个群的部门已不在规则里,保持原样"),
+            Say::ToApply { rule, code } => format!("确认后发:/建群 执行 规则={rule} 计划={code}"),
+            Say::SecondNeeded => "移出的人较多,执行时需要另一位运营确认。".to_owned(),
+            Say::Cannot { app, ability, other } => {
+                let what = ability_zh(*ability);
+                match other {
+                    Some(other) => {
+                        format!("应用 {app} 不能{what}。同平台的 {other} 可以:把规则里的 app 改成 \"{other}\" 再试。")
+                    }
+                    None => format!(
+                        "应用 {app} 不能{what},同平台也没有别的应用可以。请先接入能{what}的应用,或由管理员在客户端里手工操作。"
+                    ),
+                }
+            }
+            Say::PlanChanged { rule } => {
+                format!("通讯录或群在预览之后变了,这份计划已作废,什么也没有做。请重新发 /建群 预览 规则={rule}")
+            }
+            Say::Started { groups, adds, removes } => {
+                format!("开始执行:{groups} 个群有改动,加入 {adds} 人次,移出 {removes} 人次。进展用 /群 规则 查看。")
+            }
+            Say::AskedSecond { names } => {
+                format!("要移出的人较多,需要另一位运营确认。已私下发给 {names},15 分钟内有效。")
+            }
+            Say::NoSecond => {
+                "要移出的人较多,需要另一位运营确认,但现在没有别的运营能收到消息。请管理员再任命一位运营,或分批处理。"
+                    .to_owned()
+            }
+            Say::ApprovalTitle { rule } => format!("请确认 · 建群规则 {rule}"),
+            Say::ApprovalAsk { author } => format!("{author} 想执行下面的计划,需要你确认:"),
+            Say::Approve => "同意执行".to_owned(),
+            Say::Decline => "不同意".to_owned(),
+            Say::OwnRequest => "这是你自己提出的,需要另一位运营来确认。".to_owned(),
+            Say::ApprovalOver => "这份确认已过期,什么也没有做。请重新预览和执行。".to_owned(),
+            Say::ApprovalDecided { approved: true } => "已经有人同意过了,不用再按。".to_owned(),
+            Say::ApprovalDecided { approved: false } => "已经有人拒绝了,什么也没有做。".to_owned(),
+            Say::ApprovalYes { by } => format!("{by} 已同意,开始执行。"),
+            Say::ApprovalNo { by } => format!("{by} 没有同意,什么也没有做。"),
+            Say::Welcome { dept } => {
+                format!("欢迎来到「{dept}」的交流群。群成员随通讯录更新;有事 @我 发 /帮助。")
+            }
+            Say::YouWereAdded { dept, groups } => {
+                format!("你在「{dept}」,所以我把你加入了:{groups}。不想留在里面可以直接退出,我不会再拉你。")
+            }
+            Say::RuleTitle(rule) => format!("建群规则 · {rule}"),
+            Say::RuleRunning { auto: true } => "状态:运行中,新人自动加入".to_owned(),
+            Say::RuleRunning { auto: false } => "状态:运行中,按计划执行".to_owned(),
+            Say::RulePaused => "已暂停:我不会改动这些群。".to_owned(),
+            Say::RuleResumed => "已恢复。".to_owned(),
+            Say::RuleGroup {
+                name,
+                state,
+                members,
+                adding: 0,
+            } => format!("{name}:{} · {members} 人", state_zh(state)),
+            Say::RuleGroup {
+                name,
+                state,
+                members,
+                adding,
+            } => format!("{name}:{} · {members} 人,正在加入 {adding} 人", state_zh(state)),
+            Say::RuleFailed { count, people } => format!("没能加入或移出 {count} 人次:{people}"),
+            Say::RuleLastChange { minutes } => format!("上一次改动:{minutes} 分钟前"),
+            Say::RuleNoGroups => "还没有建过群。先发 /建群 预览。".to_owned(),
+            Say::RuleMore(count) => format!("……还有 {count} 个群"),
+            Say::ReasonPlan(code) => format!("计划 {code}"),
+            Say::ReasonJoined => "加入部门".to_owned(),
+            Say::ReasonLeftCompany => "离职".to_owned(),
+        }
+    }
+
+    fn en(&self) -> String {
+        match self {
+            Say::NoSuchRule { typed, known } if known.is_empty() => format!(
+                "There is no group rule \"{typed}\", and no other. An admin can add [[group_rule]] to the configuration."
+            ),
+            Say::NoSuchRule { typed, known } => format!("There is no group rule \"{typed}\". There are: {known}"),
+            Say::NoSuchDepartment(dept) => format!(
+                "The directory has no department \"{dept}\". Please check the rule, or wait for the next directory sync."
+            ),
+            Say::DepartmentTwice(dept) => format!(
+                "More than one department is called \"{dept}\". Please write its path in the rule, such as Parent/{dept}."
+            ),
+            Say::NotYours => {
+                "Not allowed: this rule's department is outside your scope. Please ask its operator or an admin."
+                    .to_owned()
+            }
+            Say::Paused(rule) => format!("Rule {rule} is paused. To go on, send /group rule resume {rule}"),
+            Say::PreviewTitle(rule) => format!("Group plan · {rule}"),
+            Say::NothingToDo => "The groups agree with the directory: nothing to change.".to_owned(),
+            Say::Create { count, names } => format!("Create {count} groups: {names}"),
+            Say::Rename { count, names } => format!("Rename {count} groups: {names}"),
+            Say::Add { count, names } => format!("Add {count}: {names}"),
+            Say::Remove { count, names } => format!("Remove {count}: {names}"),
+            Say::NewOwners(count) => format!("New owners for {count} groups"),
+            Say::NoOwner { count, names } => format!("{count} groups have nobody to own them and wait: {names}"),
+            Say::TooSmall(count) => format!("{count} departments have fewer than two people and wait"),
+            Say::Unreachable(count) => format!("{count} people have no account on this platform"),
+            Say::StayOut(count) => format!("{count} left by themselves and stay out"),
+            Say::Orphans(count) => format!("{count} groups belong to departments outside the rule and stay as they are"),
+            Say::ToApply { rule, code } => format!("To carry it out: /group apply rule={rule} plan={code}"),
+            Say::SecondNeeded => "It removes many people: another operator must confirm.".to_owned(),
+            Say::Cannot { app, ability, other } => {
+                let what = ability_en(*ability);
+                match other {
+                    Some(other) => format!(
+                        "The app {app} cannot {what}. {other} on the same platform can: set app = \"{other}\" in the rule."
+                    ),
+                    None => format!(
+                        "The app {app} cannot {what}, nor can another on this platform. Please connect one that can, or do it by hand in the client."
+                    ),
+                }
+            }
+            Say::PlanChanged { rule } => format!(
+                "The directory or the groups have changed since: this plan is void and nothing was done. Please send /group plan rule={rule} again."
+            ),
+            Say::Started { groups, adds, removes } => format!(
+                "Started: {groups} groups change, {adds} people are added, {removes} removed. See /group rule show."
+            ),
+            Say::AskedSecond { names } => format!(
+                "It removes many people, so another operator must confirm. I have asked {names}; valid for 15 minutes."
+            ),
+            Say::NoSecond => {
+                "It removes many people, so another operator must confirm, and I can reach none. Please ask an admin to appoint one, or go in smaller steps."
+                    .to_owned()
+            }
+            Say::ApprovalTitle { rule } => format!("Please confirm · group rule {rule}"),
+            Say::ApprovalAsk { author } => format!("{author} wants to carry out this plan and needs your consent:"),
+            Say::Approve => "Carry out".to_owned(),
+            Say::Decline => "Decline".to_owned(),
+            Say::OwnRequest => "This is your own request: another operator must confirm it.".to_owned(),
+            Say::ApprovalOver => "This request has expired; nothing was done. Please preview and apply again.".to_owned(),
+            Say::ApprovalDecided { approved: true } => "Somebody has agreed already.".to_owned(),
+            Say::ApprovalDecided { approved: false } => "Somebody has declined; nothing was done.".to_owned(),
+            Say::ApprovalYes { by } => format!("{by} has agreed; started."),
+            Say::ApprovalNo { by } => format!("{by} has declined; nothing was done."),
+            Say::Welcome { dept } => format!(
+                "Welcome to the group of {dept}. Its members follow the directory; mention me with /help for more."
+            ),
+            Say::YouWereAdded { dept, groups } => format!(
+                "You are in {dept}, so I have added you to: {groups}. You can leave at any time; I will not add you again."
+            ),
+            Say::RuleTitle(rule) => format!("Group rule · {rule}"),
+            Say::RuleRunning { auto: true } => "State: running, newcomers are added by themselves".to_owned(),
+            Say::RuleRunning { auto: false } => "State: running, by plan".to_owned(),
+            Say::RulePaused => "Paused: I will not change these groups.".to_owned(),
+            Say::RuleResumed => "Resumed.".to_owned(),
+            Say::RuleGroup {
+                name,
+                state,
+                members,
+                adding: 0,
+            } => format!("{name}: {state} · {members} people"),
+            Say::RuleGroup {
+                name,
+                state,
+                members,
+                adding,
+            } => format!("{name}: {state} · {members} people, adding {adding}"),
+            Say::RuleFailed { count, people } => format!("Could not add or remove {count}: {people}"),
+            Say::RuleLastChange { minutes } => format!("Last change: {minutes} min ago"),
+            Say::RuleNoGroups => "No groups yet. Begin with /group plan.".to_owned(),
+            Say::RuleMore(count) => format!("… and {count} more groups"),
+            Say::ReasonPlan(code) => format!("plan {code}"),
+            Say::ReasonJoined => "joined the department".to_owned(),
+            Say::ReasonLeftCompany => "left the company".to_owned(),
+        }
+    }
+}
+
+fn state_zh(state: &str) -> &'static str {
+    match state {
+        "ready" => "正常",
+        "making" => "正在建",
+        _ => "没建成",
+    }
+}
+
+fn ability_zh(ability: Ability) -> &'static str {
+    match ability {
+        Ability::CreateChat => "建群",
+        Ability::AddMembers => "拉人进群",
+        _ => "移人出群",
+    }
+}
+
+fn ability_en(ability: Ability) -> &'static str {
+    match ability {
+        Ability::CreateChat => "make groups",
+        Ability::AddMembers => "add members",
+        _ => "remove members",
+    }
+}

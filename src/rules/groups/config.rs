@@ -21,6 +21,8 @@ pub struct GroupRule {
     pub include_children: bool,
     pub manual_members: ManualMembers,
     pub on_leave: OnLeave,
+    /// Whether somebody who is new in a department is added without a plan.
+    pub auto: bool,
 }
 
 /// Who may own a group.
@@ -86,6 +88,8 @@ impl Section for GroupRule {
         let leave = [("remove_now", OnLeave::RemoveNow), ("keep", OnLeave::Keep)];
         let on_leave = reader.text("on_leave").one_of(&leave).get();
 
+        let auto = reader.boolean("auto").get();
+
         let (depth, name) = (depth?, name?);
         if depth > 0 && !name.contains("{dept}") {
             let what = "all groups of this rule would have the same name";
@@ -102,6 +106,7 @@ impl Section for GroupRule {
             include_children: include_children?,
             manual_members: manual_members?,
             on_leave: on_leave?,
+            auto: auto?,
         })
     }
 }

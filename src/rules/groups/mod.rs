@@ -1,4 +1,568 @@
-//! Groups by department.
-use crate::commands::CommandSpec;
+//! Groups by department: every department of a rule has its group, with the people who stand in it.
+//!
+//! People see: a welcome in a new group, and a private line that says why they were added. Operators
+//! type `/建群 预览`, read what would change, and carry out exactly that with `/建群 执行`; large
+//! removals need a second operator. Who leaves a group by themselves stays out; who leaves the
+//! company is removed; every change keeps its reason. With `auto = true` newcomers of a department
+//! are added without a plan.
+
+mod apply;
+mod people;
+mod plan;
+mod store;
+mod world;
+
+pub use crate::config::rules::groups as config;
+
+use hutong_model::{Body, BoxFuture, ButtonStyle, DeliveryClass, Event, EventHead, Kind, Message, Target};
+
+use super::{Ctx, Rule, RuleError, Who};
+use crate::access::Role;
+use crate::access::store::{APPROVAL_VALID, Decided, audit, decide_approval, holders, request_approval, rights_of};
+use crate::access::store::{Allowed, place_of_department, verdict};
+use crate::commands::{AnswerPlace, ArgKind, ArgSpec, Asker, Call, Click, CommandSpec};
+use crate::directory::PersonId;
+use crate::text::Lang;
+use crate::text::groups::Say;
+
+use config::GroupRule;
+use plan::{Claim, Plan};
+use world::World;
+
 pub const NAME: &str = "groups";
-pub const COMMANDS: &[CommandSpec] = &[];
+
+const OPERATORS: &[Role] = &[Role::Operator];
+/// Lines of groups in `/群 规则 查看`.
+const GROUPS_SHOWN: usize = 6;
+/// Names in a line of the preview.
+const NAMES_SHOWN: usize = 3;
+/// Operators who are asked to confirm.
+const ASKED: usize = 5;
+
+const RULE: ArgSpec = ArgSpec {
+    name: "rule",
+    names: &["rule", "规则"],
+    kind: ArgKind::Text,
+    positional: true,
+    required: true,
+};
+const PLAN: ArgSpec = ArgSpec {
+    name: "plan",
+    names: &["plan", "计划"],
+    kind: ArgKind::Text,
+    positional: true,
+    required: true,
+};
+const WHAT: ArgSpec = ArgSpec {
+    name: "what",
+    names: &["what", "做什么"],
+    kind: ArgKind::Choice(&["查看", "暂停", "恢复", "show", "pause", "resume"]),
+    positional: true,
+    required: true,
+};
+
+pub const COMMANDS: &[CommandSpec] = &[
+    CommandSpec {
+        id: "groups.preview",
+        bare: false,
+        args: &[RULE],
+        roles: OPERATORS,
+        place: AnswerPlace::Private,
+    },
+    CommandSpec {
+        id: "groups.apply",
+        bare: false,
+        args: &[RULE, PLAN],
+        roles: OPERATORS,
+        place: AnswerPlace::Private,
+    },
+    CommandSpec {
+        id: "groups.rule",
+        bare: false,
+        args: &[WHAT, RULE],
+        roles: OPERATORS,
+        place: AnswerPlace::Private,
+    },
+];
+
+/// See the module. Ticks of the schedule `groups:reconcile`, every quarter of an hour or so, find
+/// what events have not told.
+pub struct Groups {
+    rules: Vec<GroupRule>,
+}
+
+impl Groups {
+    pub fn new(rules: Vec<GroupRule>) -> Self {
+        Self { rules }
+    }
+
+    fn rule(&self, id: &str) -> Option<&GroupRule> {
+        self.rules.iter().find(|r| r.id == id)
+    }
+
+    fn named(&self, id: &str, lang: Lang) -> Result<&GroupRule, RuleError> {
+        self.rule(id).ok_or_else(|| {
+            let known: Vec<&str> = self.rules.iter().map(|r| r.id.as_str()).collect();
+            refuse(
+                &Say::NoSuchRule {
+                    typed: id.chars().take(32).collect(),
+                    known: known.join(" · "),
+                },
+                lang,
+            )
+        })
+    }
+}
+
+fn refuse(say: &Say, lang: Lang) -> RuleError {
+    RuleError::refuse(Message::text(say.in_lang(lang)))
+}
+
+impl Rule for Groups {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn commands(&self) -> &'static [CommandSpec] {
+        COMMANDS
+    }
+
+    fn wants(&self, head: &EventHead<'_>) -> bool {
+        !self.rules.is_empty() && matches!(head.kind, Kind::Member | Kind::Person)
+    }
+
+    fn checks_scope(&self, _command: &str) -> bool {
+        true
+    }
+
+    fn on_event<'a>(&'a self, ctx: &'a mut Ctx, event: &'a Event) -> BoxFuture<'a, Result<(), RuleError>> {
+        Box::pin(async move {
+            match &event.body {
+                Body::Member {
+                    chat,
+                    users,
+                    joined,
+                    by,
+                } => people::membership(ctx, event, &chat.id, users, *joined, by.as_ref()).await,
+                Body::Person { user, left: true, .. } => people::left_company(ctx, event, user).await,
+                Body::Person {
+                    user,
+                    record: Some(record),
+                    ..
+                } if record.active => people::newcomer(ctx, &self.rules, event, user).await,
+                Body::Person {
+                    user, record: Some(_), ..
+                } => people::left_company(ctx, event, user).await,
+                Body::Tick { .. } => {
+                    for rule in &self.rules {
+                        people::reconcile(ctx, rule).await?;
+                    }
+                    Ok(())
+                }
+                Body::EffectDone {
+                    ok,
+                    code,
+                    receipt,
+                    failed,
+                    tag,
+                    ..
+                } => apply::settle(ctx, event, *ok, code.as_deref(), receipt, failed, tag).await,
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn on_command<'a>(&'a self, ctx: &'a mut Ctx, call: &'a Call) -> BoxFuture<'a, Result<(), RuleError>> {
+        Box::pin(async move {
+            let asker = &call.asker;
+            let rule = self.named(call.text("rule").unwrap_or_default(), asker.lang)?;
+            if rule_company(ctx, rule)? != asker.person.company {
+                return Err(refuse(&Say::NotYours, asker.lang));
+            }
+            require(ctx, rule, &asker.person.id, asker.lang).await?;
+            match call.id {
+                "groups.preview" => preview(ctx, rule, asker).await,
+                "groups.apply" => apply_command(ctx, rule, asker, call.text("plan").unwrap_or_default()).await,
+                "groups.rule" => match call.text("what") {
+                    Some("暂停" | "pause") => pause(ctx, rule, asker, true).await,
+                    Some("恢复" | "resume") => pause(ctx, rule, asker, false).await,
+                    _ => show(ctx, rule, asker).await,
+                },
+                other => Err(RuleError::Fail(format!("no handler for the command {other}"))),
+            }
+        })
+    }
+
+    fn on_click<'a>(&'a self, ctx: &'a mut Ctx, click: &'a Click) -> BoxFuture<'a, Result<(), RuleError>> {
+        Box::pin(async move {
+            let (Some(id), Some(rule)) = (click.args.first(), click.args.get(1)) else {
+                return Err(RuleError::Fail("a button without arguments".to_owned()));
+            };
+            let rule = self.named(rule, click.asker.lang)?;
+            if rule_company(ctx, rule)? != click.asker.person.company {
+                return Err(refuse(&Say::NotYours, click.asker.lang));
+            }
+            require(ctx, rule, &click.asker.person.id, click.asker.lang).await?;
+            decide(ctx, rule, &click.asker, id, click.verb == "approve").await
+        })
+    }
+}
+
+fn rule_company(ctx: &Ctx, rule: &GroupRule) -> Result<hutong_model::CompanyId, RuleError> {
+    world::home(ctx, rule).map(|(company, _)| company)
+}
+
+/// The person must be an operator of the department that the rule begins at, read now.
+async fn require(ctx: &mut Ctx, rule: &GroupRule, person: &PersonId, lang: Lang) -> Result<(), RuleError> {
+    let (_, root) = world::root_of(ctx, rule).await?;
+    let place = place_of_department(ctx.tx(), &root.id).await?;
+    let rights = rights_of(ctx.tx(), person).await?;
+    match verdict(rights, OPERATORS, &place) {
+        Allowed::Yes(_) => Ok(()),
+        Allowed::Elsewhere(_) | Allowed::No(_) => Err(refuse(&Say::NotYours, lang)),
+    }
+}
+
+fn some_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    let all: Vec<&str> = names.collect();
+    let mut text = all.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join("、");
+    if all.len() > NAMES_SHOWN {
+        text.push('…');
+    }
+    text
+}
+
+/// What a plan says, a line each.
+fn plan_lines(world: &World, lang: Lang) -> Vec<String> {
+    let plan: &Plan = &world.plan;
+    let person = |id: &PersonId| world.names.get(id).map_or("?", String::as_str);
+    let mut says = Vec::new();
+    let (creates, renames) = (plan.creates().count(), plan.renames().count());
+    if creates > 0 {
+        says.push(Say::Create {
+            count: creates,
+            names: some_names(plan.creates().map(|c| c.name.as_str())),
+        });
+    }
+    if renames > 0 {
+        says.push(Say::Rename {
+            count: renames,
+            names: some_names(plan.renames().map(|c| c.name.as_str())),
+        });
+    }
+    if plan.added().next().is_some() {
+        says.push(Say::Add {
+            count: plan.added().count(),
+            names: some_names(plan.added().map(person)),
+        });
+    }
+    if plan.removed().next().is_some() {
+        says.push(Say::Remove {
+            count: plan.removed().count(),
+            names: some_names(plan.removed().map(person)),
+        });
+    }
+    let owners = plan.changes.iter().filter(|c| c.new_owner.is_some()).count();
+    if owners > 0 {
+        says.push(Say::NewOwners(owners));
+    }
+    if says.is_empty() {
+        says.push(Say::NothingToDo);
+    }
+    if !plan.no_owner.is_empty() {
+        says.push(Say::NoOwner {
+            count: plan.no_owner.len(),
+            names: some_names(plan.no_owner.iter().map(String::as_str)),
+        });
+    }
+    let rest = [
+        (plan.too_small.len(), Say::TooSmall as fn(usize) -> Say),
+        (world.unreachable, Say::Unreachable),
+        (plan.stay_out, Say::StayOut),
+        (plan.orphans, Say::Orphans),
+    ];
+    says.extend(rest.into_iter().filter(|(n, _)| *n > 0).map(|(n, say)| say(n)));
+    says.iter().map(|s| s.in_lang(lang)).collect()
+}
+
+fn refuse_inability(ctx: &Ctx, world: &World, lang: Lang) -> Result<(), RuleError> {
+    match world::inability(ctx, world) {
+        None => Ok(()),
+        Some((ability, other)) => Err(refuse(
+            &Say::Cannot {
+                app: world.app.to_string(),
+                ability,
+                other: other.map(|o| o.to_string()),
+            },
+            lang,
+        )),
+    }
+}
+
+async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Result<(), RuleError> {
+    let world = world::look(ctx, rule).await?;
+    refuse_inability(ctx, &world, asker.lang)?;
+    let mut message = Message::card(Say::PreviewTitle(rule.id.clone()).in_lang(asker.lang));
+    for line in plan_lines(&world, asker.lang) {
+        message = message.line(line);
+    }
+    if !world.plan.is_empty() {
+        let code = world.plan.code(&rule.id);
+        if world.plan.needs_second() {
+            message = message.line(Say::SecondNeeded.in_lang(asker.lang));
+        }
+        let say = Say::ToApply {
+            rule: rule.id.clone(),
+            code,
+        };
+        message = message.line(say.in_lang(asker.lang));
+    }
+    ctx.answer(asker, AnswerPlace::Private, message)
+}
+
+async fn apply_command(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, code: &str) -> Result<(), RuleError> {
+    if store::paused(ctx.tx(), &rule.id).await? {
+        return Err(refuse(&Say::Paused(rule.id.clone()), asker.lang));
+    }
+    // Two operators at the same moment: the second one sees what the first has begun.
+    ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
+    let world = world::look(ctx, rule).await?;
+    refuse_inability(ctx, &world, asker.lang)?;
+    if world.plan.is_empty() || world.plan.code(&rule.id) != code {
+        let say = Say::PlanChanged { rule: rule.id.clone() };
+        return Err(refuse(&say, asker.lang));
+    }
+    if world.plan.needs_second() {
+        return ask_second(ctx, rule, asker, &world, code).await;
+    }
+    let say = carry_out(ctx, rule, &world, &asker.person.id, None).await?;
+    ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
+}
+
+async fn carry_out(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    world: &World,
+    author: &PersonId,
+    second: Option<&PersonId>,
+) -> Result<Say, RuleError> {
+    let plan = &world.plan;
+    let code = plan.code(&rule.id);
+    let now = ctx.now();
+    let say = Say::Started {
+        groups: plan.changes.len(),
+        adds: plan.added().count(),
+        removes: plan.removed().count(),
+    };
+    let detail = serde_json::json!({
+        "plan": code,
+        "groups": plan.changes.len(),
+        "add": plan.added().count(),
+        "remove": plan.removed().count(),
+        "second": second.map(PersonId::as_str),
+    });
+    audit(ctx.tx(), now, author.as_str(), "groups.apply", &rule.id, &detail).await?;
+    let reason = Say::ReasonPlan(code).in_lang(ctx.env().lang);
+    apply::emit_plan(ctx, rule, world, author.as_str(), &reason).await?;
+    Ok(say)
+}
+
+async fn ask_second(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    asker: &Asker,
+    world: &World,
+    code: &str,
+) -> Result<(), RuleError> {
+    let place = place_of_department(ctx.tx(), &world.root.id).await?;
+    let others = holders(ctx.tx(), &asker.person.company, OPERATORS, &place).await?;
+    let body = serde_json::json!({ "rule": rule.id, "plan": code }).to_string();
+    let now = ctx.now();
+    let id = request_approval(ctx.tx(), NAME, "apply", &body, &asker.person.id, now).await?;
+    let mut asked = Vec::new();
+    for person in others.iter().filter(|p| **p != asker.person.id) {
+        if asked.len() >= ASKED {
+            break;
+        }
+        let Some(found) = ctx.directory().person(person).await? else {
+            continue;
+        };
+        let lang = found
+            .language
+            .as_deref()
+            .and_then(Lang::parse)
+            .unwrap_or(ctx.env().lang);
+        let mut message = Message::card(Say::ApprovalTitle { rule: rule.id.clone() }.in_lang(lang)).line(
+            Say::ApprovalAsk {
+                author: asker.person.name.clone(),
+            }
+            .in_lang(lang),
+        );
+        for line in plan_lines(world, lang) {
+            message = message.line(line);
+        }
+        let args = vec![id.clone(), rule.id.clone()];
+        let only = Who::Only(person);
+        let yes = ctx.button(
+            Say::Approve.in_lang(lang),
+            "approve",
+            args.clone(),
+            ButtonStyle::Danger,
+            only,
+            APPROVAL_VALID,
+        )?;
+        let no = ctx.button(
+            Say::Decline.in_lang(lang),
+            "decline",
+            args,
+            ButtonStyle::Normal,
+            only,
+            APPROVAL_VALID,
+        )?;
+        let part = format!("second:{person}");
+        let message = message.buttons(vec![yes, no]);
+        if ctx
+            .tell(&part, &asker.app, person, DeliveryClass::Reply, message)
+            .await?
+        {
+            asked.push(found.name);
+        }
+    }
+    if asked.is_empty() {
+        return Err(refuse(&Say::NoSecond, asker.lang));
+    }
+    let say = Say::AskedSecond {
+        names: asked.join("、"),
+    };
+    ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
+}
+
+async fn decide(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    asker: &Asker,
+    approval: &str,
+    approve: bool,
+) -> Result<(), RuleError> {
+    let lang = asker.lang;
+    let now = ctx.now();
+    let approval = match decide_approval(ctx.tx(), approval, &asker.person.id, approve, now).await? {
+        Decided::Now(approval) => approval,
+        Decided::Already { approved } => return Err(refuse(&Say::ApprovalDecided { approved }, lang)),
+        Decided::OwnRequest => return Err(refuse(&Say::OwnRequest, lang)),
+        Decided::Expired | Decided::NotFound => return Err(refuse(&Say::ApprovalOver, lang)),
+    };
+    let body: serde_json::Value = serde_json::from_str(&approval.body).unwrap_or_default();
+    if body["rule"] != rule.id.as_str() || approval.rule != NAME {
+        return Err(RuleError::Fail("an approval of another rule".to_owned()));
+    }
+    let by = asker.person.name.clone();
+    let told = if approve {
+        if store::paused(ctx.tx(), &rule.id).await? {
+            return Err(refuse(&Say::Paused(rule.id.clone()), lang));
+        }
+        ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
+        let world = world::look(ctx, rule).await?;
+        refuse_inability(ctx, &world, lang)?;
+        if body["plan"] != world.plan.code(&rule.id).as_str() {
+            return Err(refuse(&Say::PlanChanged { rule: rule.id.clone() }, lang));
+        }
+        let say = carry_out(ctx, rule, &world, &approval.author, Some(&asker.person.id)).await?;
+        ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
+        Say::ApprovalYes { by }
+    } else {
+        let say = Say::ApprovalNo { by: by.clone() };
+        ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
+        Say::ApprovalNo { by }
+    };
+    let author_lang = match ctx.directory().person(&approval.author).await? {
+        Some(author) => author
+            .language
+            .as_deref()
+            .and_then(Lang::parse)
+            .unwrap_or(ctx.env().lang),
+        None => return Ok(()),
+    };
+    let text = Message::text(told.in_lang(author_lang));
+    ctx.tell("author", &asker.app, &approval.author, DeliveryClass::Reply, text)
+        .await?;
+    Ok(())
+}
+
+async fn pause(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, paused: bool) -> Result<(), RuleError> {
+    let now = ctx.now();
+    store::set_paused(ctx.tx(), &rule.id, paused, &asker.person.id, now).await?;
+    let action = if paused { "groups.pause" } else { "groups.resume" };
+    let by = asker.person.id.as_str();
+    audit(ctx.tx(), now, by, action, &rule.id, &serde_json::json!({})).await?;
+    let say = if paused { Say::RulePaused } else { Say::RuleResumed };
+    ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
+}
+
+async fn show(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Result<(), RuleError> {
+    let lang = asker.lang;
+    let chats = store::chats(ctx.tx(), &rule.id).await?;
+    let claims = store::claims(ctx.tx(), &rule.id).await?;
+    let state = if store::paused(ctx.tx(), &rule.id).await? {
+        Say::RulePaused
+    } else {
+        Say::RuleRunning { auto: rule.auto }
+    };
+    let mut lines = vec![state.in_lang(lang)];
+    if chats.is_empty() {
+        lines.push(Say::RuleNoGroups.in_lang(lang));
+    }
+    for chat in chats.iter().take(GROUPS_SHOWN) {
+        let members = match &chat.chat {
+            Some(id) => ctx.directory().members(&chat.app, id).await?.len(),
+            None => 0,
+        };
+        let adding = claims
+            .iter()
+            .filter(|c| c.department == chat.department && c.claim == Claim::Adding)
+            .count();
+        let say = Say::RuleGroup {
+            name: chat.name.clone(),
+            state: chat.state.clone(),
+            members,
+            adding,
+        };
+        let mut line = say.in_lang(lang);
+        if chat.state == "failed" {
+            line.push_str(&format!(" ({})", chat.detail));
+        }
+        lines.push(line);
+    }
+    if chats.len() > GROUPS_SHOWN {
+        lines.push(Say::RuleMore(chats.len() - GROUPS_SHOWN).in_lang(lang));
+    }
+    let failed: Vec<String> = claims
+        .iter()
+        .filter(|c| c.claim == Claim::Failed || (c.claim == Claim::In && !c.detail.is_empty()))
+        .map(|c| format!("{}({})", c.name, c.detail))
+        .collect();
+    if !failed.is_empty() {
+        let say = Say::RuleFailed {
+            count: failed.len(),
+            people: some_names(failed.iter().map(String::as_str)),
+        };
+        lines.push(say.in_lang(lang));
+    }
+    if let Some(at) = store::last_change(ctx.tx(), &rule.id).await? {
+        let minutes = i64::try_from(ctx.now().since(at).as_secs() / 60).unwrap_or(i64::MAX);
+        lines.push(Say::RuleLastChange { minutes }.in_lang(lang));
+    }
+    let mut message = Message::card(Say::RuleTitle(rule.id.clone()).in_lang(lang));
+    for line in lines {
+        message = message.line(line);
+    }
+    ctx.answer(asker, AnswerPlace::Private, message)
+}
+
+/// Where a message for a chat goes.
+fn to(chat: &hutong_model::ChatId) -> Target {
+    Target::Chat(chat.clone())
+}
+
+#[cfg(test)]
+mod tests;

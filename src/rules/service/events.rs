@@ -93,7 +93,16 @@ async fn message(
         return Ok(());
     };
     let now = ctx.now();
-    match known.step(&event.app, &event.body, now) {
+    let step = known.step(&event.app, &event.body, now);
+    if step == Step::Nothing {
+        return Ok(());
+    }
+    if is_external(ctx, event, &message.chat).await? {
+        // Nobody in there is entered; nothing was written that could get lost.
+        known.sure(&event.app, &event.body);
+        return Ok(());
+    }
+    match step {
         Step::Nothing => return Ok(()),
         Step::Look => {
             if is_there(ctx, event, company, platform, &message.chat, user).await? {
@@ -116,6 +125,11 @@ async fn message(
             .await?;
     }
     Ok(())
+}
+
+async fn is_external(ctx: &mut Ctx, event: &Event, chat: &ChatRef) -> Result<bool, RuleError> {
+    let found = ctx.directory().chat(&event.app, &chat.id).await?;
+    Ok(found.is_some_and(|c| c.external))
 }
 
 async fn is_there(
@@ -156,6 +170,9 @@ async fn members_joined(
     chat: &ChatRef,
     users: &[Mention],
 ) -> Result<(), RuleError> {
+    if is_external(ctx, event, chat).await? {
+        return Ok(());
+    }
     enter_chat(ctx, event, chat).await?;
     let now = ctx.now();
     for mention in users.iter().filter(|m| !m.bot) {
@@ -207,6 +224,7 @@ async fn bot(
     ctx.directory()
         .upsert_chat(&event.app, &chat.id, chat.kind, chat.name.as_deref(), external, now)
         .await?;
+    known.forget_chat(&event.app, &chat.id);
     if external {
         ctx.directory().set_external(&event.app, &chat.id, true, now).await?;
     }

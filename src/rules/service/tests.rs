@@ -66,6 +66,45 @@ fn names_and_examples_of_all_commands_fit_together() {
     assert_eq!(registry.check_examples(), []);
 }
 
+#[test]
+fn help_stays_short_for_somebody_who_may_do_everything() {
+    let registry = Registry::build([
+        (NAME, COMMANDS),
+        (crate::rules::groups::NAME, crate::rules::groups::COMMANDS),
+    ])
+    .unwrap();
+    let rights = Rights([(Role::Admin, Scope::All)].into());
+    for (lang, group) in [(Lang::Zh, false), (Lang::Zh, true), (Lang::En, false), (Lang::En, true)] {
+        let reader = Reader {
+            rights: &rights,
+            group,
+            caps: None,
+            lang,
+        };
+        let text = help::overview(&registry, reader).plain();
+        assert!(lines(&text) <= help::MAX_LINES, "{text}");
+        let name = if lang == Lang::Zh {
+            "/建群 预览"
+        } else {
+            "/group plan"
+        };
+        assert_eq!(
+            text.contains(name),
+            !group,
+            "what needs a role is not for everyone's eyes: {text}"
+        );
+    }
+    for entry in registry.entries() {
+        for lang in [Lang::Zh, Lang::En] {
+            let text = help::of_command(&registry, entry.spec, lang).plain();
+            assert!(
+                lines(&text) <= help::MAX_LINES && text.contains(&entry.text.name(lang)),
+                "{text}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn help_says_what_this_person_can_do_here() {
     for kit in kits().await {
@@ -284,9 +323,25 @@ async fn the_bot_greets_a_group_once_and_an_external_one_only_says_why_not() {
         let done = kit.event("fs", bot("g2", true, true)).await;
         assert_eq!(done.said(), [Say::ExternalGroup.in_lang(Lang::Zh)]);
         assert_eq!(kit.event("fs", bot("g2", true, true)).await.said(), [""; 0]);
+        // Nobody who speaks or joins there is entered.
+        let message = kit.message("guest", &group("g2"), "早");
+        kit.event("fs", Body::Message(Box::new(message))).await;
+        let joined = Body::Member {
+            chat: group("g2"),
+            users: vec![Mention {
+                user: Some(user("guest")),
+                name: None,
+                bot: false,
+            }],
+            joined: true,
+            by: None,
+        };
+        kit.event("fs", joined).await;
         let mut tx = kit.test.store.begin().await.unwrap();
         let fs = hutong_model::AppId::new("fs").unwrap();
         let mut directory = Directory::new(&mut tx);
+        let guest = directory.person_of(&company(), Platform::Feishu, &user("guest"));
+        assert_eq!(guest.await.unwrap(), None);
         assert!(directory.chat(&fs, &group("g2").id).await.unwrap().unwrap().external);
         assert!(!directory.chat(&fs, &group("g1").id).await.unwrap().unwrap().external);
         assert_eq!(directory.groups(&fs).await.unwrap().len(), 2);

@@ -1,0 +1,493 @@
+//! From a plan to effects, and from their outcomes to the books.
+
+use std::collections::BTreeMap;
+
+use hutong_model::{
+    Ability, Action, AppId, ChatId, ChatKind, DeliveryClass, Event, FailedReceiver, Message, Receipt, UserId,
+};
+use serde::{Deserialize, Serialize};
+
+use super::config::GroupRule;
+use super::plan::{Change, Claim};
+use super::store::{self, Chat, Key};
+use super::to;
+use super::world::World;
+use crate::directory::PersonId;
+use crate::rules::{Ctx, RuleError};
+use crate::text::groups::Say;
+
+/// What we attach to an effect to know later what it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Tag {
+    #[serde(rename = "t")]
+    what: What,
+    #[serde(rename = "r")]
+    rule: String,
+    #[serde(rename = "d")]
+    department: String,
+    /// People it is about.
+    #[serde(rename = "p", default, skip_serializing_if = "Vec::is_empty")]
+    people: Vec<String>,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Why, and who wanted it: a group that is made adds the rest of its people later.
+    #[serde(rename = "w", default, skip_serializing_if = "String::is_empty")]
+    reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum What {
+    Create,
+    Rename,
+    Owner,
+    Add,
+    Remove,
+}
+
+impl Tag {
+    fn new(what: What, key: Key<'_>, people: &[PersonId]) -> Self {
+        Self {
+            what,
+            rule: key.rule.to_owned(),
+            department: key.department.to_owned(),
+            people: people.iter().map(|p| p.as_str().to_owned()).collect(),
+            name: None,
+            reason: String::new(),
+        }
+    }
+
+    fn json(&self) -> Result<serde_json::Value, RuleError> {
+        serde_json::to_value(self).map_err(|e| RuleError::Fail(e.to_string()))
+    }
+
+    fn people(&self) -> Vec<PersonId> {
+        self.people.iter().filter_map(|p| PersonId::parse(p)).collect()
+    }
+}
+
+/// Tells the calls of one event apart: nobody is added to, or removed from, a group twice in one.
+fn part_of(what: &str, chat: &Chat, batch: &[PersonId]) -> String {
+    let first = batch.first().map_or("", PersonId::as_str);
+    format!("{what}:{}:{}:{first}", chat.rule, chat.department)
+}
+
+fn per_call(ctx: &Ctx, app: &AppId) -> usize {
+    ctx.caps(app).map_or(1, |c| c.limits.members_per_call).max(1)
+}
+
+/// Leaves everything that a plan says, with its reason.
+pub(super) async fn emit_plan(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    world: &World,
+    actor: &str,
+    reason: &str,
+) -> Result<(), RuleError> {
+    for change in &world.plan.changes {
+        let key = Key {
+            rule: &rule.id,
+            department: &change.department,
+        };
+        if let Some(owner) = &change.create {
+            create(ctx, rule, world, change, owner, actor, reason).await?;
+            continue;
+        }
+        let Some(chat) = world.chats.iter().find(|c| c.department == change.department) else {
+            continue;
+        };
+        let Some(id) = &chat.chat else { continue };
+        let now = ctx.now();
+        if change.rename && ctx.can(&chat.app, Ability::RenameChat) {
+            let tag = Tag {
+                name: Some(change.name.clone()),
+                ..Tag::new(What::Rename, key, &[])
+            };
+            let action = Action::RenameChat {
+                chat: id.clone(),
+                name: change.name.clone(),
+            };
+            let part = format!("rename:{}", change.department);
+            ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag.json()?)?;
+            store::record(ctx.tx(), key, None, "rename", reason, actor, now).await?;
+        }
+        add(ctx, chat, &change.add, &world.accounts, actor, reason).await?;
+        // The new owner first joins, then owns, then the old one may go: one chat is one lane.
+        if let Some(owner) = &change.new_owner
+            && let Some(user) = world.accounts.get(owner)
+            && ctx.can(&chat.app, Ability::SetOwner)
+        {
+            let action = Action::SetOwner {
+                chat: id.clone(),
+                owner: user.clone(),
+            };
+            let part = format!("owner:{}", change.department);
+            let tag = Tag::new(What::Owner, key, std::slice::from_ref(owner));
+            ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag.json()?)?;
+            store::record(ctx.tx(), key, Some(owner), "owner", reason, actor, now).await?;
+        }
+        remove(ctx, chat, &change.remove, actor, reason).await?;
+    }
+    Ok(())
+}
+
+async fn create(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    world: &World,
+    change: &Change,
+    owner: &PersonId,
+    actor: &str,
+    reason: &str,
+) -> Result<(), RuleError> {
+    let now = ctx.now();
+    let key = Key {
+        rule: &rule.id,
+        department: &change.department,
+    };
+    let Some(owner_user) = world.accounts.get(owner) else {
+        return Ok(());
+    };
+    let chat = Chat {
+        rule: rule.id.clone(),
+        department: change.department.clone(),
+        app: rule.app.clone(),
+        chat: None,
+        name: change.name.clone(),
+        owner: Some(owner.clone()),
+        state: "making".to_owned(),
+        detail: String::new(),
+    };
+    store::put_chat(ctx.tx(), &chat, now).await?;
+    store::record(ctx.tx(), key, None, "create", reason, actor, now).await?;
+    // The owner and as many as one call takes; the rest when the group is there.
+    let mut first = vec![owner.clone()];
+    first.extend(change.add.iter().filter(|p| *p != owner).cloned());
+    for person in &first {
+        store::set_claim(ctx.tx(), key, person, Claim::Adding, "", now).await?;
+        store::record(ctx.tx(), key, Some(person), "add", reason, actor, now).await?;
+    }
+    first.truncate(per_call(ctx, &rule.app));
+    let members = first.iter().filter_map(|p| world.accounts.get(p)).cloned().collect();
+    let tag = Tag {
+        reason: reason.to_owned(),
+        ..Tag::new(What::Create, key, &first)
+    };
+    let action = Action::CreateChat {
+        name: change.name.clone(),
+        owner: owner_user.clone(),
+        members,
+        description: None,
+    };
+    let part = format!("create:{}", change.department);
+    ctx.emit_tracked(&part, &rule.app, DeliveryClass::Once, action, tag.json()?)?;
+    Ok(())
+}
+
+/// Adds people to a group that exists, in as many calls as the platform needs.
+pub(super) async fn add(
+    ctx: &mut Ctx,
+    chat: &Chat,
+    people: &[PersonId],
+    accounts: &BTreeMap<PersonId, UserId>,
+    actor: &str,
+    reason: &str,
+) -> Result<(), RuleError> {
+    let now = ctx.now();
+    let key = Key {
+        rule: &chat.rule,
+        department: &chat.department,
+    };
+    for person in people {
+        store::set_claim(ctx.tx(), key, person, Claim::Adding, "", now).await?;
+        store::record(ctx.tx(), key, Some(person), "add", reason, actor, now).await?;
+    }
+    emit_adds(ctx, chat, people, accounts)
+}
+
+fn emit_adds(
+    ctx: &mut Ctx,
+    chat: &Chat,
+    people: &[PersonId],
+    accounts: &BTreeMap<PersonId, UserId>,
+) -> Result<(), RuleError> {
+    let Some(id) = &chat.chat else { return Ok(()) };
+    let key = Key {
+        rule: &chat.rule,
+        department: &chat.department,
+    };
+    for batch in people.chunks(per_call(ctx, &chat.app)) {
+        let users: Vec<UserId> = batch.iter().filter_map(|p| accounts.get(p)).cloned().collect();
+        if users.is_empty() {
+            continue;
+        }
+        let action = Action::AddMembers {
+            chat: id.clone(),
+            users,
+        };
+        let part = part_of("add", chat, batch);
+        let tag = Tag::new(What::Add, key, batch).json()?;
+        ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag)?;
+    }
+    Ok(())
+}
+
+/// Removes people from a group.
+pub(super) async fn remove(
+    ctx: &mut Ctx,
+    chat: &Chat,
+    people: &[PersonId],
+    actor: &str,
+    reason: &str,
+) -> Result<(), RuleError> {
+    let Some(id) = &chat.chat else { return Ok(()) };
+    let now = ctx.now();
+    let platform = ctx.platform(&chat.app);
+    let key = Key {
+        rule: &chat.rule,
+        department: &chat.department,
+    };
+    let mut found: Vec<(PersonId, UserId)> = Vec::new();
+    for person in people {
+        let user = match platform {
+            Some(platform) => ctx.directory().identity_on(person, platform).await?,
+            None => None,
+        };
+        if let Some(user) = user {
+            store::set_claim(ctx.tx(), key, person, Claim::Removing, "", now).await?;
+            store::record(ctx.tx(), key, Some(person), "remove", reason, actor, now).await?;
+            found.push((person.clone(), user));
+        }
+    }
+    for batch in found.chunks(per_call(ctx, &chat.app)) {
+        let (people, users): (Vec<PersonId>, Vec<UserId>) = batch.iter().cloned().unzip();
+        let action = Action::RemoveMembers {
+            chat: id.clone(),
+            users,
+        };
+        let part = part_of("remove", chat, &people);
+        let tag = Tag::new(What::Remove, key, &people).json()?;
+        ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag)?;
+    }
+    Ok(())
+}
+
+/// What the platform made of one of our effects.
+pub(super) async fn settle(
+    ctx: &mut Ctx,
+    event: &Event,
+    ok: bool,
+    code: Option<&str>,
+    receipt: &Receipt,
+    failed: &[FailedReceiver],
+    tag: &serde_json::Value,
+) -> Result<(), RuleError> {
+    let tag: Tag = serde_json::from_value(tag.clone()).map_err(|e| RuleError::Fail(format!("tag: {e}")))?;
+    let Some(mut chat) = store::chat(ctx.tx(), &tag.rule, &tag.department).await? else {
+        return Ok(());
+    };
+    let now = ctx.now();
+    let code = code.unwrap_or("?").to_owned();
+    match (tag.what, ok) {
+        (What::Create, true) => match &receipt.chat {
+            Some(id) => created(ctx, event, &tag, chat, id, failed).await?,
+            None => {
+                // It may exist; making another one would be worse than asking a person.
+                chat.state = "failed".to_owned();
+                chat.detail = "no chat id".to_owned();
+                store::put_chat(ctx.tx(), &chat, now).await?;
+            }
+        },
+        (What::Create, false) => {
+            chat.state = "failed".to_owned();
+            chat.detail = code.clone();
+            store::put_chat(ctx.tx(), &chat, now).await?;
+            for claim in store::claims(ctx.tx(), &tag.rule).await? {
+                if claim.department == tag.department && claim.claim == Claim::Adding {
+                    let key = Key {
+                        rule: &tag.rule,
+                        department: &tag.department,
+                    };
+                    store::set_claim(ctx.tx(), key, &claim.person, Claim::Failed, &code, now).await?;
+                }
+            }
+        }
+        (What::Add, _) => added(ctx, &tag, &chat, ok, &code, failed).await?,
+        (What::Remove, _) => removed(ctx, &tag, &chat, ok, &code, failed).await?,
+        (What::Rename, true) => {
+            if let Some(name) = &tag.name {
+                chat.name.clone_from(name);
+                store::put_chat(ctx.tx(), &chat, now).await?;
+                if let Some(id) = &chat.chat {
+                    ctx.directory()
+                        .upsert_chat(&chat.app, id, ChatKind::Group, Some(name), false, now)
+                        .await?;
+                }
+            }
+        }
+        (What::Owner, true) => {
+            if let Some(owner) = tag.people().into_iter().next() {
+                if let Some(id) = &chat.chat {
+                    ctx.directory().set_chat_owner(&chat.app, id, &owner, now).await?;
+                }
+                chat.owner = Some(owner);
+                store::put_chat(ctx.tx(), &chat, now).await?;
+            }
+        }
+        // The next plan says it again.
+        (What::Rename | What::Owner, false) => {
+            chat.detail = code;
+            store::put_chat(ctx.tx(), &chat, now).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn created(
+    ctx: &mut Ctx,
+    event: &Event,
+    tag: &Tag,
+    mut chat: Chat,
+    id: &ChatId,
+    failed: &[FailedReceiver],
+) -> Result<(), RuleError> {
+    let now = ctx.now();
+    chat.chat = Some(id.clone());
+    chat.state = "ready".to_owned();
+    chat.detail = String::new();
+    store::put_chat(ctx.tx(), &chat, now).await?;
+    ctx.directory()
+        .upsert_chat(&chat.app, id, ChatKind::Group, Some(&chat.name), false, now)
+        .await?;
+    if let Some(owner) = &chat.owner {
+        ctx.directory().set_chat_owner(&chat.app, id, owner, now).await?;
+    }
+    added(ctx, tag, &chat, true, "", failed).await?;
+    // A new group may stay invisible in some clients until its first message.
+    let dept = department_name(ctx, &chat.department).await?;
+    let text = Say::Welcome { dept }.in_lang(ctx.env().lang);
+    if ctx.can(&chat.app, Ability::SendToChat) {
+        let action = Action::Send {
+            to: to(id),
+            content: Message::text(text),
+        };
+        ctx.emit("welcome", &chat.app, DeliveryClass::Once, action)?;
+    }
+    let mut rest = Vec::new();
+    let mut accounts = BTreeMap::new();
+    let platform = ctx.platform(&event.app);
+    for claim in store::claims(ctx.tx(), &tag.rule).await? {
+        if claim.department != tag.department || claim.claim != Claim::Adding || !claim.active {
+            continue;
+        }
+        if let Some(platform) = platform
+            && let Some(user) = ctx.directory().identity_on(&claim.person, platform).await?
+        {
+            accounts.insert(claim.person.clone(), user);
+            rest.push(claim.person);
+        }
+    }
+    emit_adds(ctx, &chat, &rest, &accounts)
+}
+
+/// The name of a department row, for texts.
+pub(super) async fn department_name(ctx: &mut Ctx, department: &str) -> Result<String, RuleError> {
+    let place = crate::access::store::place_of_department(ctx.tx(), department).await?;
+    Ok(place.departments.get(1).cloned().unwrap_or_default())
+}
+
+/// Why this person was not reached, if they were not.
+async fn failure_of(
+    ctx: &mut Ctx,
+    chat: &Chat,
+    person: &PersonId,
+    failed: &[FailedReceiver],
+) -> Result<Option<String>, RuleError> {
+    if failed.is_empty() {
+        return Ok(None);
+    }
+    let Some(platform) = ctx.platform(&chat.app) else {
+        return Ok(None);
+    };
+    let user = ctx.directory().identity_on(person, platform).await?;
+    let found = failed
+        .iter()
+        // One platform does not care about the case of its ids.
+        .find(|f| {
+            user.as_ref()
+                .is_some_and(|u| u.as_str().eq_ignore_ascii_case(&f.receiver))
+        });
+    Ok(found.map(|f| f.code.clone()))
+}
+
+async fn added(
+    ctx: &mut Ctx,
+    tag: &Tag,
+    chat: &Chat,
+    ok: bool,
+    code: &str,
+    failed: &[FailedReceiver],
+) -> Result<(), RuleError> {
+    let now = ctx.now();
+    let key = Key {
+        rule: &tag.rule,
+        department: &tag.department,
+    };
+    for person in tag.people() {
+        let why = if ok {
+            failure_of(ctx, chat, &person, failed).await?
+        } else {
+            Some(code.to_owned())
+        };
+        match (why, &chat.chat) {
+            (None, Some(id)) => {
+                store::set_claim(ctx.tx(), key, &person, Claim::In, "", now).await?;
+                ctx.directory().joined(&chat.app, id, &person, now).await?;
+            }
+            (why, _) => {
+                let why = why.unwrap_or_default();
+                store::set_claim(ctx.tx(), key, &person, Claim::Failed, &why, now).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn removed(
+    ctx: &mut Ctx,
+    tag: &Tag,
+    chat: &Chat,
+    ok: bool,
+    code: &str,
+    failed: &[FailedReceiver],
+) -> Result<(), RuleError> {
+    let now = ctx.now();
+    let key = Key {
+        rule: &tag.rule,
+        department: &tag.department,
+    };
+    for person in tag.people() {
+        let why = if ok {
+            failure_of(ctx, chat, &person, failed).await?
+        } else {
+            Some(code.to_owned())
+        };
+        let active = ctx.directory().person(&person).await?.is_some_and(|p| p.active);
+        match (why, &chat.chat) {
+            (None, Some(id)) => {
+                store::set_claim(ctx.tx(), key, &person, Claim::Out, "", now).await?;
+                ctx.directory().left(&chat.app, id, &person, now).await?;
+            }
+            // The platform took a leaver out itself, or knows them no more: they are out.
+            (why, _) if !active => {
+                let why = why.unwrap_or_default();
+                store::set_claim(ctx.tx(), key, &person, Claim::Out, &why, now).await?;
+            }
+            (why, _) => {
+                let why = why.unwrap_or_default();
+                store::set_claim(ctx.tx(), key, &person, Claim::In, &why, now).await?;
+            }
+        }
+    }
+    Ok(())
+}

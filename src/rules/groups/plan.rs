@@ -1,0 +1,418 @@
+//! What has to change so that the groups are as the rule wants them. Pure: from what should be and
+//! what is to a plan with a short code, which names exactly this plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::config::{ManualMembers, OnLeave};
+use crate::directory::PersonId;
+
+/// A plan that removes more people than this needs a second operator; so does one that removes more
+/// than one in ten of a group.
+pub const MAX_REMOVALS_ALONE: usize = 20;
+/// Fewer than two people are no group, and one platform says so too.
+pub const SMALLEST_GROUP: usize = 2;
+
+/// Why somebody stands in our books for a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Claim {
+    Adding,
+    In,
+    /// The platform did not take them.
+    Failed,
+    Removing,
+    Out,
+    /// They went by themselves, or somebody took them out by hand: they stay out.
+    Left,
+}
+
+impl Claim {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Claim::Adding => "adding",
+            Claim::In => "in",
+            Claim::Failed => "failed",
+            Claim::Removing => "removing",
+            Claim::Out => "out",
+            Claim::Left => "left",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Claim::Adding,
+            Claim::In,
+            Claim::Failed,
+            Claim::Removing,
+            Claim::Out,
+            Claim::Left,
+        ]
+        .into_iter()
+        .find(|c| c.as_str() == text)
+    }
+}
+
+/// A group as the directory wants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desired {
+    /// Row id of the department.
+    pub department: String,
+    pub name: String,
+    /// The first of the succession who is available.
+    pub owner: Option<PersonId>,
+    pub members: BTreeSet<PersonId>,
+}
+
+/// A group as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Current {
+    pub department: String,
+    pub name: String,
+    /// It exists; otherwise it is being made.
+    pub ready: bool,
+    pub owner: Option<PersonId>,
+    pub members: BTreeSet<PersonId>,
+    pub claims: BTreeMap<PersonId, Claim>,
+    /// People whom we added and who have left the company.
+    pub gone: BTreeSet<PersonId>,
+}
+
+/// The changes of one group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    pub department: String,
+    pub name: String,
+    /// The group must be made, with this owner.
+    pub create: Option<PersonId>,
+    pub rename: bool,
+    pub new_owner: Option<PersonId>,
+    /// Of a new group all members.
+    pub add: Vec<PersonId>,
+    pub remove: Vec<PersonId>,
+    /// Members before, for the share that is removed.
+    pub size: usize,
+}
+
+impl Change {
+    fn is_empty(&self) -> bool {
+        self.create.is_none()
+            && !self.rename
+            && self.new_owner.is_none()
+            && self.add.is_empty()
+            && self.remove.is_empty()
+    }
+}
+
+/// See the module.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub changes: Vec<Change>,
+    /// Names of groups that cannot be made because nobody of the succession is available.
+    pub no_owner: Vec<String>,
+    /// Names of groups that would have fewer than two members.
+    pub too_small: Vec<String>,
+    /// People who are wanted somewhere and stay out, because they left by themselves.
+    pub stay_out: usize,
+    /// Groups of departments that the rule no longer reaches. They are left alone.
+    pub orphans: usize,
+}
+
+/// Compares. The order of `desired` is kept.
+pub fn plan(manual: ManualMembers, on_leave: OnLeave, desired: &[Desired], current: &[Current]) -> Plan {
+    let mut plan = Plan::default();
+    for want in desired {
+        match current.iter().find(|c| c.department == want.department) {
+            None => create(want, &mut plan),
+            // What is being made is finished first.
+            Some(have) if !have.ready => {}
+            Some(have) => adjust(manual, on_leave, want, have, &mut plan),
+        }
+    }
+    plan.orphans = current
+        .iter()
+        .filter(|c| !desired.iter().any(|d| d.department == c.department))
+        .count();
+    plan
+}
+
+fn create(want: &Desired, plan: &mut Plan) {
+    if want.members.len() < SMALLEST_GROUP {
+        plan.too_small.push(want.name.clone());
+        return;
+    }
+    let Some(owner) = &want.owner else {
+        plan.no_owner.push(want.name.clone());
+        return;
+    };
+    plan.changes.push(Change {
+        department: want.department.clone(),
+        name: want.name.clone(),
+        create: Some(owner.clone()),
+        add: want.members.iter().cloned().collect(),
+        ..Change::default()
+    });
+}
+
+fn adjust(manual: ManualMembers, on_leave: OnLeave, want: &Desired, have: &Current, plan: &mut Plan) {
+    let mut change = Change {
+        department: want.department.clone(),
+        name: want.name.clone(),
+        rename: want.name != have.name,
+        size: have.members.len(),
+        ..Change::default()
+    };
+    let owner_there = have
+        .owner
+        .as_ref()
+        .is_some_and(|o| have.members.contains(o) && !have.gone.contains(o));
+    if !owner_there {
+        change.new_owner = want.owner.clone().filter(|o| have.owner.as_ref() != Some(o));
+    }
+    for person in want.members.difference(&have.members) {
+        match have.claims.get(person) {
+            None | Some(Claim::Failed | Claim::Out | Claim::In) => change.add.push(person.clone()),
+            Some(Claim::Left) => plan.stay_out += 1,
+            Some(Claim::Adding | Claim::Removing) => {}
+        }
+    }
+    for person in have.members.difference(&want.members) {
+        // Whoever owns the group is there because of that.
+        if owner_there && have.owner.as_ref() == Some(person) {
+            continue;
+        }
+        let goes = match have.claims.get(person) {
+            Some(Claim::In | Claim::Failed) => on_leave == OnLeave::RemoveNow,
+            Some(Claim::Adding | Claim::Removing) => false,
+            None | Some(Claim::Out | Claim::Left) => manual == ManualMembers::Remove,
+        };
+        if goes {
+            change.remove.push(person.clone());
+        }
+    }
+    change
+        .remove
+        .extend(have.gone.iter().filter(|p| !have.members.contains(*p)).cloned());
+    if !change.is_empty() {
+        plan.changes.push(change);
+    }
+}
+
+impl Plan {
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    pub fn creates(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|c| c.create.is_some())
+    }
+
+    pub fn renames(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|c| c.rename)
+    }
+
+    pub fn added(&self) -> impl Iterator<Item = &PersonId> {
+        self.changes.iter().flat_map(|c| &c.add)
+    }
+
+    pub fn removed(&self) -> impl Iterator<Item = &PersonId> {
+        self.changes.iter().flat_map(|c| &c.remove)
+    }
+
+    /// True when one operator alone may not carry it out.
+    pub fn needs_second(&self) -> bool {
+        self.removed().count() > MAX_REMOVALS_ALONE || self.changes.iter().any(|c| c.remove.len() * 10 > c.size.max(1))
+    }
+
+    /// Names this plan: another one has another code.
+    pub fn code(&self, rule: &str) -> String {
+        let mut parts: Vec<&str> = vec![rule];
+        for change in &self.changes {
+            parts.extend(["group", &change.department, &change.name]);
+            parts.push(if change.rename { "rename" } else { "" });
+            parts.extend(["create", change.create.as_ref().map_or("", PersonId::as_str)]);
+            parts.extend(["owner", change.new_owner.as_ref().map_or("", PersonId::as_str)]);
+            parts.push("add");
+            parts.extend(change.add.iter().map(PersonId::as_str));
+            parts.push("remove");
+            parts.extend(change.remove.iter().map(PersonId::as_str));
+        }
+        crate::ids::short_hash(&parts, 6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn person(n: u8) -> PersonId {
+        PersonId::parse(&format!("p{n:020}")).unwrap()
+    }
+
+    fn people(list: impl IntoIterator<Item = u8>) -> BTreeSet<PersonId> {
+        list.into_iter().map(person).collect()
+    }
+
+    fn want(members: impl IntoIterator<Item = u8>) -> Desired {
+        Desired {
+            department: "d".into(),
+            name: "嵌入式·技术交流".into(),
+            owner: Some(person(1)),
+            members: people(members),
+        }
+    }
+
+    fn have(members: &[u8], claims: &[(u8, Claim)]) -> Current {
+        Current {
+            department: "d".into(),
+            name: "嵌入式·技术交流".into(),
+            ready: true,
+            owner: Some(person(1)),
+            members: people(members.iter().copied()),
+            claims: claims.iter().map(|(n, c)| (person(*n), *c)).collect(),
+            gone: BTreeSet::new(),
+        }
+    }
+
+    fn keep(want: Desired, have: Current) -> Plan {
+        plan(ManualMembers::Keep, OnLeave::RemoveNow, &[want], &[have])
+    }
+
+    #[test]
+    fn a_group_that_is_as_wanted_has_no_plan() {
+        let plan = keep(want([1, 2, 3]), have(&[1, 2, 3], &[(2, Claim::In), (3, Claim::In)]));
+        assert!(plan.is_empty());
+        assert_eq!(plan.code("r"), Plan::default().code("r"));
+        assert_ne!(plan.code("r"), plan.code("s"));
+    }
+
+    #[test]
+    fn a_new_group_needs_an_owner_and_two_people() {
+        let made = plan(ManualMembers::Keep, OnLeave::RemoveNow, &[want([1, 2])], &[]);
+        assert_eq!(made.creates().count(), 1);
+        assert_eq!(made.added().count(), 2);
+        let alone = plan(ManualMembers::Keep, OnLeave::RemoveNow, &[want([1])], &[]);
+        assert!(alone.is_empty() && alone.too_small.len() == 1);
+        let headless = Desired {
+            owner: None,
+            ..want([1, 2])
+        };
+        let headless = plan(ManualMembers::Keep, OnLeave::RemoveNow, &[headless], &[]);
+        assert!(headless.is_empty() && headless.no_owner.len() == 1);
+        let making = Current {
+            ready: false,
+            ..have(&[], &[])
+        };
+        assert!(keep(want([1, 2]), making).is_empty());
+    }
+
+    #[test]
+    fn people_added_by_hand_are_kept_unless_the_rule_says_otherwise() {
+        let claims = [(2, Claim::In)];
+        let kept = keep(want([1]), have(&[1, 2, 9], &claims));
+        assert_eq!(kept.removed().collect::<Vec<_>>(), [&person(2)]);
+        let all = plan(
+            ManualMembers::Remove,
+            OnLeave::RemoveNow,
+            &[want([1])],
+            &[have(&[1, 2, 9], &claims)],
+        );
+        assert_eq!(all.removed().count(), 2);
+        let none = plan(
+            ManualMembers::Keep,
+            OnLeave::Keep,
+            &[want([1])],
+            &[have(&[1, 2, 9], &claims)],
+        );
+        assert!(none.is_empty());
+    }
+
+    #[test]
+    fn who_left_by_themselves_stays_out_and_who_failed_is_tried_again() {
+        let plan = keep(
+            want([1, 2, 3, 4, 5]),
+            have(&[1], &[(2, Claim::Left), (3, Claim::Failed), (4, Claim::Adding)]),
+        );
+        assert_eq!(plan.added().collect::<Vec<_>>(), [&person(3), &person(5)]);
+        assert_eq!(plan.stay_out, 1);
+    }
+
+    #[test]
+    fn leavers_go_and_a_group_gets_a_new_owner() {
+        let mut current = have(&[2, 3], &[(1, Claim::In), (2, Claim::In), (3, Claim::In)]);
+        current.gone = people([1]);
+        let plan = keep(
+            Desired {
+                owner: Some(person(2)),
+                ..want([2, 3])
+            },
+            current,
+        );
+        assert_eq!(plan.removed().collect::<Vec<_>>(), [&person(1)]);
+        assert_eq!(plan.changes[0].new_owner, Some(person(2)));
+    }
+
+    #[test]
+    fn large_removals_need_a_second_operator() {
+        let claims: Vec<(u8, Claim)> = (1..=100).map(|n| (n, Claim::In)).collect();
+        let all: Vec<u8> = (1..=100).collect();
+        assert!(!keep(want(1..=90), have(&all, &claims)).needs_second());
+        assert!(keep(want(1..=89), have(&all, &claims)).needs_second());
+        let many: Vec<(Desired, Current)> = (0..3)
+            .map(|i| {
+                let id = format!("d{i}");
+                let (mut w, mut h) = (want(1..=92), have(&all, &claims));
+                w.department.clone_from(&id);
+                h.department = id;
+                (w, h)
+            })
+            .collect();
+        let (wants, haves): (Vec<_>, Vec<_>) = many.into_iter().unzip();
+        let plan = plan(ManualMembers::Keep, OnLeave::RemoveNow, &wants, &haves);
+        assert_eq!(plan.removed().count(), 24);
+        assert!(plan.needs_second());
+    }
+
+    fn claim() -> impl Strategy<Value = Claim> {
+        prop_oneof![
+            Just(Claim::Adding),
+            Just(Claim::In),
+            Just(Claim::Failed),
+            Just(Claim::Removing),
+            Just(Claim::Out),
+            Just(Claim::Left)
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        /// Carried out, a plan leads to a state that needs no further plan, and it never touches
+        /// people added by hand or people who left by themselves.
+        #[test]
+        fn a_plan_carried_out_is_finished(
+            wanted in proptest::collection::btree_set(1u8..20, 2..12),
+            members in proptest::collection::btree_set(1u8..20, 0..12),
+            claims in proptest::collection::btree_map(1u8..20, claim(), 0..12),
+        ) {
+            let members: Vec<u8> = members.into_iter().collect();
+            let claims: Vec<(u8, Claim)> = claims.into_iter().collect();
+            let mut current = have(&members, &claims);
+            let desired = Desired { owner: None, ..want(wanted) };
+            let first = keep(desired.clone(), current.clone());
+            for change in &first.changes {
+                for p in &change.add {
+                    prop_assert!(!matches!(current.claims.get(p), Some(Claim::Left)));
+                    current.members.insert(p.clone());
+                    current.claims.insert(p.clone(), Claim::In);
+                }
+                for p in &change.remove {
+                    prop_assert!(matches!(current.claims.get(p), Some(Claim::In | Claim::Failed)));
+                    current.members.remove(p);
+                    current.claims.insert(p.clone(), Claim::Out);
+                }
+            }
+            let second = keep(desired, current);
+            prop_assert!(second.is_empty(), "{second:?}");
+        }
+    }
+}
