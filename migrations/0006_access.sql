@@ -52,10 +52,15 @@ CREATE TABLE sync_state (
     departments BIGINT NOT NULL,
     leavers_held BIGINT NOT NULL
 );
--- People whom a whole listing did not name; they leave when a second one, some time later, agrees.
-CREATE TABLE sync_missing (
+-- Whom the listings of an app have named. Only they can be missed: people who are known from
+-- messages alone, or through another app that sees more, are no leavers because this one is silent.
+CREATE TABLE sync_seen (
     app TEXT NOT NULL,
+    user_id TEXT NOT NULL,
     person TEXT NOT NULL,
-    since BIGINT NOT NULL,
-    PRIMARY KEY (app, person)
+    -- start of the newest sync that named them
+    run BIGINT NOT NULL,
+    -- when a whole listing first did not
+    missing_since BIGINT,
+    PRIMARY KEY (app, user_id)
 );

@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod check;
 mod serve;
 
 use std::path::PathBuf;

@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 use hutong_model::PlatformEntry;
 use toml::de::{DeTable, DeValue};
 
+use super::nearest::nearest;
+
 /// The file as it is shipped.
 pub const TEXT: &str = include_str!("../../config/hutong.toml");
 
@@ -107,6 +109,11 @@ pub(super) fn defaults() -> &'static DeTable<'static> {
 /// The keys that the sample shows in a table, by pattern: `""`, `points.give`, `column[]`.
 pub(super) fn keys_of(pattern: &str) -> &'static [String] {
     KEYS.get(pattern).map_or(&[], Vec::as_slice)
+}
+
+/// The key of the sample that a word names exactly, or nearly.
+pub(super) fn key_like(word: &str) -> Option<&'static str> {
+    nearest(word, KEYS.values().flatten().map(String::as_str))
 }
 
 /// Differences between the `[[app]]` blocks of the sample and the keys that the platforms of this

@@ -62,6 +62,8 @@ pub struct Field<'r, T> {
     /// How to write it, for messages: `listen = "..."`.
     pub(super) form: String,
     pub(super) state: State<T>,
+    /// Some element of the list has a problem; the others go on to be checked.
+    pub(super) incomplete: bool,
 }
 
 impl<'r, T> Field<'r, T> {
@@ -72,6 +74,7 @@ impl<'r, T> Field<'r, T> {
             header: self.header,
             form: self.form,
             state,
+            incomplete: self.incomplete,
         }
     }
 
@@ -102,8 +105,8 @@ impl<'r, T> Field<'r, T> {
     /// The value. `None` only when a problem is recorded; a missing key is one.
     pub fn get(self) -> Option<T> {
         match self.state {
-            State::Value(value, _) => Some(value),
-            State::Refused => None,
+            State::Value(value, _) if !self.incomplete => Some(value),
+            State::Value(..) | State::Refused => None,
             State::Missing => {
                 let hint = format!("add {}", self.form);
                 self.shared
@@ -116,8 +119,8 @@ impl<'r, T> Field<'r, T> {
     /// The value of a key that may be absent. `None`: absent, or refused with a problem recorded.
     pub fn maybe(self) -> Option<T> {
         match self.state {
-            State::Value(value, _) => Some(value),
-            State::Refused | State::Missing => None,
+            State::Value(value, _) if !self.incomplete => Some(value),
+            State::Value(..) | State::Refused | State::Missing => None,
         }
     }
 
@@ -294,9 +297,7 @@ impl<'r> Field<'r, Vec<Located<String>>> {
             for (span, text) in &twice {
                 self.refuse(span, Wrong::new(format!("{text} stands twice"), "take one of them out"));
             }
-            if !twice.is_empty() {
-                self.state = State::Refused;
-            }
+            self.incomplete |= !twice.is_empty();
         }
         self
     }

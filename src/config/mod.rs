@@ -73,7 +73,7 @@ pub use env::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use field::{Field, Located, Wrong, duration_text, parse_duration};
 pub use problem::{Problem, Problems};
 pub use reader::{Ids, Reader};
-pub use role::{Role, RoleGrant, Scope, Who};
+pub use role::{RoleGrant, Who};
 pub use rules::RulesConfig;
 pub use schedule_spec::{NthWorkday, ScheduleSpec, cron_form, parse_time, parse_weekday, weekday_zh};
 pub use section::Section;
@@ -252,6 +252,10 @@ fn refuse_syntax(shared: &Shared<'_>, errors: &[toml::de::Error]) -> bool {
         match error.message() {
             "duplicate key" => twice.push(span),
             message => {
+                let message = match (span.is_empty(), message.starts_with("string values must be quoted")) {
+                    (true, true) => "the value is missing",
+                    _ => message,
+                };
                 broken
                     .entry(shared.source.line_of(span.start))
                     .or_insert_with(|| (span, message.to_owned()));
@@ -266,10 +270,22 @@ fn refuse_syntax(shared: &Shared<'_>, errors: &[toml::de::Error]) -> bool {
         );
         shared.refuse(span.clone(), name, wrong);
     }
-    let lines = (0..shared.source.line_count())
-        .filter(|n| !shared.source.line_text(*n).trim().is_empty())
-        .count();
-    if broken.len() > 3 && broken.len() * 3 > lines {
+    for line in broken.keys() {
+        hide_broken(shared, *line);
+    }
+    let lines: Vec<&str> = shared
+        .source
+        .text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    // An open bracket breaks all lines below it: with a section of ours it is our file all the same.
+    let ours = lines.iter().any(|line| {
+        let name = line.trim_start_matches('[').trim_end_matches(']');
+        line.starts_with('[') && builtin::keys_of("").iter().any(|section| section == name)
+    });
+    if !ours && broken.len() > 3 && broken.len() * 3 > lines.len() {
         if let Some((span, _)) = broken.into_values().next() {
             let wrong = Wrong::new(
                 "this is not a TOML file",
@@ -279,8 +295,8 @@ fn refuse_syntax(shared: &Shared<'_>, errors: &[toml::de::Error]) -> bool {
         }
         return true;
     }
-    let rest = broken.len().saturating_sub(MAX_SYNTAX);
     let any = !broken.is_empty();
+    let rest = broken.len().saturating_sub(MAX_SYNTAX);
     for (n, (span, message)) in broken.into_values().take(MAX_SYNTAX).enumerate() {
         let mut hint = "this line is not TOML: write key = \"text\", key = 1, key = true or key = [\"...\"]".to_owned();
         if n + 1 == MAX_SYNTAX && rest > 0 {
@@ -289,6 +305,34 @@ fn refuse_syntax(shared: &Shared<'_>, errors: &[toml::de::Error]) -> bool {
         shared.refuse(span, "", Wrong::new(message, hint));
     }
     any
+}
+
+/// A broken line is shown as far as it is understood: it may be the rest of a secret that a line
+/// break has torn apart.
+fn hide_broken(shared: &Shared<'_>, line: usize) {
+    let (text, span) = (shared.source.line_text(line), shared.source.line_span(line));
+    let indent = text.len() - text.trim_start().len();
+    let body = text[indent..].trim_start_matches(['"', '\'']);
+    if body.starts_with('[') {
+        // The header of a section, and no more.
+        let header = body.find(|c: char| !(c.is_alphanumeric() || matches!(c, '[' | ']' | '.' | '_' | '-')));
+        if let Some(end) = header {
+            shared.hide(span.start + text.len() - body.len() + end..span.end);
+        }
+        return;
+    }
+    let word: String = body
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+        .collect();
+    let after = body[word.len()..].trim_start_matches(['"', '\'', ' ', '\t']);
+    let from = match builtin::key_like(&word) {
+        Some(key) if key == word && after.starts_with('=') => return,
+        Some(_) => text.len() - body.len() + word.len(),
+        None if shared.source.is_secret_name(&word) && after.starts_with('=') => return,
+        None => 0,
+    };
+    shared.hide(span.start + from..span.end);
 }
 
 /// The `id` texts of all blocks, by section: `column`, `calendar.office`.

@@ -8,7 +8,7 @@ use chrono::NaiveTime;
 use chrono_tz::Tz;
 use hutong_model::AppId;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 use super::env::Environment;
 use super::field::{Field, Located, State, Wrong, parse_duration, quoted};
@@ -72,6 +72,21 @@ impl<'r> Shared<'r> {
         self.hidden.borrow_mut().push(span);
     }
 
+    /// Hides the value of a key that nobody knows: it may be a secret with a misspelled name.
+    pub fn hide_unknown(&self, key: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) {
+        match value.get_ref() {
+            DeValue::Table(table) => table.iter().for_each(|(key, value)| self.hide_unknown(key, value)),
+            DeValue::Array(array) if array.iter().any(|v| v.get_ref().is_table()) => {
+                let tables = array.iter().filter_map(|v| v.get_ref().as_table());
+                tables
+                    .flat_map(|table| table.iter())
+                    .for_each(|(key, value)| self.hide_unknown(key, value));
+            }
+            _ if value.span().start >= key.span().end => self.hide(value.span()),
+            _ => {}
+        }
+    }
+
     pub fn count(&self) -> usize {
         self.findings.borrow().len()
     }
@@ -114,7 +129,7 @@ impl<'r> Shared<'r> {
             .map(|finding| Problem {
                 place: self.source.place(&finding.span, &hidden),
                 key: finding.key.clone(),
-                what: finding.wrong.what.clone(),
+                what: self.source.without_logins(&finding.wrong.what),
                 hint: finding.wrong.hint.clone(),
             })
             .collect();
@@ -125,16 +140,11 @@ impl<'r> Shared<'r> {
     /// The value as it stands in the file, for a message.
     fn excerpt(&self, span: &Span, key: &str) -> String {
         const MOST: usize = 40;
-        if self.source.is_secret_name(key)
-            || self
-                .hidden
-                .borrow()
-                .iter()
-                .any(|h| h.start < span.end && h.end > span.start)
-        {
+        if self.source.is_secret_name(key) {
             return "****".to_owned();
         }
-        let line = self.source.slice(span).lines().next().unwrap_or_default();
+        let place = self.source.place(span, &self.hidden.borrow());
+        let line = place.shown.get(place.mark).unwrap_or_default();
         match line.char_indices().nth(MOST) {
             Some((at, _)) => format!("{}...", &line[..at]),
             None => line.to_owned(),
@@ -212,9 +222,7 @@ impl<'r> Reader<'r> {
             names.sort_unstable();
             names.dedup();
             let name = key.get_ref();
-            if self.pattern == "app[]" || self.shared.source.is_secret_name(name) {
-                self.shared.hide(value.span());
-            }
+            self.shared.hide_unknown(key, value);
             let hint = match nearest(name, names.iter().copied()) {
                 Some(meant) => format!("did you mean {meant}?"),
                 None => format!("known here: {}", names.join(", ")),
@@ -355,6 +363,7 @@ impl<'r> Reader<'r> {
             header: self.header.clone(),
             form,
             state,
+            incomplete: false,
         }
     }
 
@@ -472,6 +481,7 @@ impl<'r> Reader<'r> {
         let found = self.find(name);
         let key = self.key(name);
         let form = format!("{name} = [\"...\"]");
+        let mut incomplete = false;
         let state = match found {
             None => State::Missing,
             Some(Found {
@@ -494,10 +504,8 @@ impl<'r> Reader<'r> {
                         }
                     }
                 }
-                match list.len() == array.len() {
-                    true => State::Value(list, span),
-                    false => State::Refused,
-                }
+                incomplete = list.len() < array.len();
+                State::Value(list, span)
             }
             Some(Found { value, span }) => {
                 let excerpt = self.shared.excerpt(&span, name);
@@ -513,6 +521,7 @@ impl<'r> Reader<'r> {
             header: self.header.clone(),
             form,
             state,
+            incomplete,
         }
     }
 

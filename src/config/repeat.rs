@@ -31,6 +31,7 @@ impl<'r> Reader<'r> {
             header,
             form: format!("{name} = {EXAMPLE}"),
             state,
+            incomplete: false,
         }
     }
 }
@@ -43,7 +44,7 @@ fn read_schedule(reader: &mut Reader<'_>) -> Option<ScheduleSpec> {
     let weekday = weekday.maybe();
     let day = reader.integer("day").range(1..=31).maybe();
     let nth = reader.text("nth").parse(|text| {
-        let hint = "use first_workday, last_workday, workday_3 or last_workday_3 (the third from the end)";
+        let hint = "use first_workday, 2nd_workday to 10th_workday, or last_workday";
         NthWorkday::parse(&text)
             .ok_or_else(|| Wrong::new(format!("{} is not a workday of a month", quoted(&text)), hint))
     });

@@ -2,54 +2,18 @@
 
 use hutong_model::{AppId, ChatId, UserId};
 
+use crate::access::{Role, Scope};
+
 use super::field::{Wrong, quoted};
 use super::reader::Reader;
 use super::section::Section;
 
-/// One grant.
+/// One grant: these people have this role there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleGrant {
     pub role: Role,
     pub people: Vec<Who>,
     pub scope: Scope,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Role {
-    Member,
-    Moderator,
-    Operator,
-    Editor,
-    Reviewer,
-    Approver,
-    Auditor,
-    Admin,
-}
-
-impl Role {
-    pub const ALL: [Role; 8] = [
-        Role::Member,
-        Role::Moderator,
-        Role::Operator,
-        Role::Editor,
-        Role::Reviewer,
-        Role::Approver,
-        Role::Auditor,
-        Role::Admin,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Member => "member",
-            Role::Moderator => "moderator",
-            Role::Operator => "operator",
-            Role::Editor => "editor",
-            Role::Reviewer => "reviewer",
-            Role::Approver => "approver",
-            Role::Auditor => "auditor",
-            Role::Admin => "admin",
-        }
-    }
 }
 
 /// A person as an admin names them.
@@ -63,22 +27,11 @@ pub enum Who {
 
 impl Who {
     /// `apps` are the declared ones.
-    pub(super) fn parse<'a>(text: &str, apps: impl Iterator<Item = &'a str>) -> Result<Self, Wrong> {
+    fn parse(text: &str, apps: &[&str]) -> Result<Self, Wrong> {
         const HINT: &str = "write \"app:user_id\", for example \"fs:ou_123\", or an employee number";
         match text.split_once(':') {
             Some((app, user)) => {
-                let apps: Vec<&str> = apps.collect();
-                if !apps.contains(&app) {
-                    let hint = match (super::nearest::nearest(app, apps.iter().copied()), apps.is_empty()) {
-                        (Some(meant), _) => format!("did you mean {meant:?}?"),
-                        (None, true) => "add an [[app]] block with this id".to_owned(),
-                        (None, false) => format!("known apps: {}", apps.join(", ")),
-                    };
-                    return Err(Wrong::new(
-                        format!("{}: there is no app {}", quoted(text), quoted(app)),
-                        hint,
-                    ));
-                }
+                known_app(text, app, apps)?;
                 let wrong = |why: &str| Wrong::new(format!("{} is not a person: {why}", quoted(text)), HINT);
                 Ok(Who::User {
                     app: AppId::new(app).map_err(|e| wrong(e.why))?,
@@ -96,30 +49,40 @@ impl Who {
     }
 }
 
-/// Where a role holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scope {
-    /// The whole company.
-    All,
-    Chat(ChatId),
-    /// A department, by name or id, with everything below it.
-    Department(String),
-}
-
-impl Scope {
-    pub fn parse(text: &str) -> Result<Self, Wrong> {
-        const HINT: &str = "use \"all\", \"chat:CHAT_ID\" or \"dept:NAME\"";
-        let wrong = |why: &str| Wrong::new(format!("{} is not a scope: {why}", quoted(text)), HINT);
-        match text.split_once(':') {
-            None if text == "all" => Ok(Scope::All),
-            Some(("chat", chat)) => Ok(Scope::Chat(ChatId::new(chat).map_err(|e| wrong(e.why))?)),
-            Some(("dept", name)) if !name.trim().is_empty() && !name.chars().any(char::is_control) => {
-                Ok(Scope::Department(name.trim().to_owned()))
+/// `all`, `chat:app:chat_id`, `dept:name`.
+fn scope(text: &str, apps: &[&str]) -> Result<Scope, Wrong> {
+    const HINT: &str = "use \"all\", \"chat:APP:CHAT_ID\" or \"dept:NAME\"";
+    let wrong = |why: &str| Wrong::new(format!("{} is not a scope: {why}", quoted(text)), HINT);
+    let scope = Scope::parse(text).ok_or_else(|| wrong("it has another form"))?;
+    match &scope {
+        Scope::All => {}
+        Scope::Chat(chat) => {
+            let (app, chat) = chat.split_once(':').ok_or_else(|| wrong("the app is missing"))?;
+            known_app(text, app, apps)?;
+            ChatId::new(chat).map_err(|e| wrong(e.why))?;
+        }
+        Scope::Department(name) => {
+            if name.trim() != name || name.chars().any(char::is_control) {
+                return Err(wrong("the name has spaces around it"));
             }
-            Some(("dept", _)) => Err(wrong("the department is missing")),
-            _ => Err(wrong("it has another form")),
         }
     }
+    Ok(scope)
+}
+
+fn known_app(text: &str, app: &str, apps: &[&str]) -> Result<(), Wrong> {
+    if apps.contains(&app) {
+        return Ok(());
+    }
+    let hint = match (super::nearest::nearest(app, apps.iter().copied()), apps.is_empty()) {
+        (Some(meant), _) => format!("did you mean {meant:?}?"),
+        (None, true) => "add an [[app]] block with this id".to_owned(),
+        (None, false) => format!("known apps: {}", apps.join(", ")),
+    };
+    Err(Wrong::new(
+        format!("{}: there is no app {}", quoted(text), quoted(app)),
+        hint,
+    ))
 }
 
 impl Section for RoleGrant {
@@ -135,9 +98,9 @@ impl Section for RoleGrant {
             .list("people")
             .count(1..=1_000)
             .unique()
-            .each(|text| Who::parse(&text, apps.iter().copied()))
+            .each(|text| Who::parse(&text, &apps))
             .get();
-        let scope = reader.text("scope").parse(|text| Scope::parse(&text)).get();
+        let scope = reader.text("scope").parse(|text| scope(&text, &apps)).get();
         Some(Self {
             role: role?,
             people: people?,

@@ -1,6 +1,8 @@
 //! The sections of the rules. A rule reads its own section in its own folder; here is the list.
 //!
-//! A new section is one line in `sections!` (and its block in `config/hutong.toml`).
+//! A new section is one line in `sections!` (and its block in `config/hutong.toml`). The files below
+//! stand in the folders of their rules; a rule that is a module of its own takes them from here:
+//! `pub use crate::config::rules::points as config;`.
 
 use super::section::Root;
 

@@ -27,38 +27,29 @@ pub enum NthWorkday {
     FromEnd(u8),
 }
 
-/// The most workdays a month can have.
-const MOST_WORKDAYS: u8 = 23;
-
 impl NthWorkday {
     pub const FIRST: NthWorkday = NthWorkday::FromStart(1);
     pub const LAST: NthWorkday = NthWorkday::FromEnd(1);
 
-    /// `first_workday`, `last_workday`, `workday_3` or `last_workday_3` (the third from the end).
+    /// `first_workday`, `2nd_workday` to `10th_workday`, `last_workday`.
     pub fn parse(text: &str) -> Option<Self> {
-        let number = |text: &str| {
-            let n = text.parse::<u8>().ok()?;
-            (1..=MOST_WORKDAYS).contains(&n).then_some(n)
-        };
-        match text {
-            "first_workday" => Some(Self::FIRST),
-            "last_workday" => Some(Self::LAST),
-            _ => match (text.strip_prefix("workday_"), text.strip_prefix("last_workday_")) {
-                (Some(n), _) => number(n).map(Self::FromStart),
-                (None, Some(n)) => number(n).map(Self::FromEnd),
-                (None, None) => None,
-            },
-        }
+        let all = (1..=10).map(NthWorkday::FromStart).chain([Self::LAST]);
+        all.into_iter().find(|nth| nth.to_string() == text)
     }
 }
 
 impl fmt::Display for NthWorkday {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ordinal = |n: &u8| match n {
+            2 => "nd",
+            3 => "rd",
+            _ => "th",
+        };
         match self {
             NthWorkday::FromStart(1) => f.write_str("first_workday"),
             NthWorkday::FromEnd(1) => f.write_str("last_workday"),
-            NthWorkday::FromStart(n) => write!(f, "workday_{n}"),
-            NthWorkday::FromEnd(n) => write!(f, "last_workday_{n}"),
+            NthWorkday::FromStart(n) => write!(f, "{n}{}_workday", ordinal(n)),
+            NthWorkday::FromEnd(n) => write!(f, "{n}{}_last_workday", ordinal(n)),
         }
     }
 }
@@ -247,22 +238,25 @@ mod tests {
 
     #[test]
     fn workdays_of_a_month() {
-        for text in ["first_workday", "last_workday", "workday_3", "last_workday_23"] {
+        for text in [
+            "first_workday",
+            "2nd_workday",
+            "3rd_workday",
+            "10th_workday",
+            "last_workday",
+        ] {
             assert_eq!(NthWorkday::parse(text).unwrap().to_string(), text);
         }
         for text in [
-            "workday_0",
-            "workday_24",
-            "workday_",
+            "",
+            "0th_workday",
+            "1st_workday",
+            "11th_workday",
+            "2th_workday",
             "second",
-            "last_workday_x",
-            "workday_+3",
+            "workday_3",
         ] {
-            assert_eq!(
-                NthWorkday::parse(text).filter(|n| n.to_string() == text),
-                None,
-                "{text}"
-            );
+            assert_eq!(NthWorkday::parse(text), None, "{text}");
         }
     }
 

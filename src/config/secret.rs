@@ -69,6 +69,7 @@ impl<'r> Reader<'r> {
             header: self.header.clone(),
             form,
             state,
+            incomplete: false,
         }
     }
 }

@@ -171,9 +171,7 @@ impl<'r> Root<'r> {
                 }
                 continue;
             }
-            if self.shared.source.is_secret_name(name) {
-                self.shared.hide(value.span());
-            }
+            self.shared.hide_unknown(key, value);
             let is_section = matches!(value.get_ref(), DeValue::Table(_))
                 || matches!(value.get_ref(), DeValue::Array(a) if a.iter().any(|v| v.get_ref().is_table()));
             let what = if is_section {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use hutong_model::{CompanyId, Secret};
 
+use crate::schedule::WorkdayTable;
+
 use super::app::parse_url;
 use super::field::{Wrong, quoted};
 use super::reader::Reader;
@@ -440,10 +442,16 @@ impl Section for Holidays {
         let env = reader.shared.env;
         let had = reader.has("path");
         let file = reader.text("path").length(1..=500).parse(|path| match env.file(&path) {
-            Ok(text) => Ok(HolidayFile {
-                path: PathBuf::from(path),
-                text,
-            }),
+            Ok(text) => match WorkdayTable::from_toml(&text) {
+                Ok(_) => Ok(HolidayFile {
+                    path: PathBuf::from(path),
+                    text,
+                }),
+                Err(why) => Err(Wrong::new(
+                    why.to_string().lines().next().unwrap_or_default(),
+                    "take the line out for the built-in holidays, or begin with a copy of them",
+                )),
+            },
             Err(why) => Err(Wrong::new(
                 format!("the file {} cannot be read: {why}", quoted(&path)),
                 "relative paths begin at the folder of this file; take the line out for the built-in holidays",

@@ -61,7 +61,7 @@ impl<'a> Source<'a> {
         self.starts.partition_point(|start| *start <= at).saturating_sub(1)
     }
 
-    fn line_span(&self, line: usize) -> Span {
+    pub fn line_span(&self, line: usize) -> Span {
         let start = self.starts.get(line).copied().unwrap_or(0);
         let end = self.starts.get(line + 1).copied().unwrap_or(self.text.len());
         let body = self.text.get(start..end).unwrap_or_default();
@@ -70,10 +70,6 @@ impl<'a> Source<'a> {
 
     pub fn line_text(&self, line: usize) -> &'a str {
         self.slice(&self.line_span(line))
-    }
-
-    pub fn line_count(&self) -> usize {
-        self.starts.len()
     }
 
     /// Places a span. `hidden` are spans that must not be seen.
@@ -161,20 +157,13 @@ impl<'a> Source<'a> {
                 }
             }
         }
-        // `scheme://user:password@host`
-        let mut at = 0;
-        while let Some(from) = line[at..].find("://").map(|n| at + n + 3) {
-            at = from;
-            let to = line[from..]
-                .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
-                .map_or(line.len(), |n| from + n);
-            if let Some(end) = line[from..to].rfind('@').map(|n| from + n)
-                && let Some(colon) = line[from..end].find(':').map(|n| from + n)
-            {
-                hidden.push(colon + 1..end);
-            }
-        }
+        hidden.extend(logins_in(line));
         hidden
+    }
+
+    /// A message without the passwords of addresses in it.
+    pub fn without_logins(&self, message: &str) -> String {
+        cover_up(message, logins_in(message).collect(), 0..0).0
     }
 
     /// Whether a line is inside a text of several lines that belongs to a secret name.
@@ -201,6 +190,19 @@ impl<'a> Source<'a> {
         }
         open.is_some_and(|(_, secret)| secret)
     }
+}
+
+/// The passwords of `scheme://user:password@host`.
+fn logins_in(text: &str) -> impl Iterator<Item = Span> {
+    text.match_indices("://").filter_map(|(at, mark)| {
+        let from = at + mark.len();
+        let to = text[from..]
+            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
+            .map_or(text.len(), |n| from + n);
+        let end = text[from..to].rfind('@').map(|n| from + n)?;
+        let colon = text[from..end].find(':').map(|n| from + n)?;
+        Some(colon + 1..end)
+    })
 }
 
 /// The rest of the line after ` = { env = "NAME" }` or `.file = "PATH"`; nothing when something
@@ -349,9 +351,10 @@ mod tests {
 
     #[test]
     fn the_mark_moves_with_the_hidden_part() {
-        let (line, mark) = cover_up("ab = \"canary\" # c", vec![5..13], 16..17);
+        let hidden = Some(5..13);
+        let (line, mark) = cover_up("ab = \"canary\" # c", Vec::from_iter(hidden.clone()), 16..17);
         assert_eq!((line.as_str(), &line[mark]), ("ab = **** # c", "c"));
-        let (line, mark) = cover_up("ab = \"canary\"", vec![5..13], 5..13);
+        let (line, mark) = cover_up("ab = \"canary\"", Vec::from_iter(hidden), 5..13);
         assert_eq!((line.as_str(), &line[mark]), ("ab = ****", "****"));
     }
 

@@ -37,8 +37,23 @@ pub enum Priority {
 pub enum Permit {
     /// It may leave now; its share of every limit is taken.
     Now,
-    /// Nothing is taken; worth asking again at this time.
-    At(Timestamp),
+    /// Nothing is taken.
+    At {
+        /// Worth asking again at this time.
+        at: Timestamp,
+        /// Not the destination is the reason: the same call to any other destination waits too.
+        everywhere: bool,
+    },
+}
+
+impl Permit {
+    /// When to ask again; `None` when it may leave now.
+    pub fn at(self) -> Option<Timestamp> {
+        match self {
+            Permit::Now => None,
+            Permit::At { at, .. } => Some(at),
+        }
+    }
 }
 
 /// What is held back by a pause.
@@ -273,8 +288,9 @@ impl Limiter {
         prepared: &Prepared,
         priority: Priority,
     ) -> Permit {
-        if let Some(until) = self.paused(now, caller, prepared) {
-            return Permit::At(until);
+        if let Some(at) = self.paused(now, caller, prepared) {
+            let everywhere = self.pause_end(now, caller, &prepared.api, None).is_some();
+            return Permit::At { at, everywhere };
         }
         let share = self.config.share;
         let keys: Vec<Key> = rules.iter().filter_map(|r| Key::of(r, caller, prepared)).collect();
@@ -291,36 +307,46 @@ impl Limiter {
         if at > now {
             // Waiting counts at the limits that hold the call back, not at those that are free.
             for (key, free_at) in keys.iter().zip(&free_at) {
-                if *free_at == Some(at) {
-                    if let Some(slot) = self.slots.get_mut(key) {
-                        slot.waiting[priority as usize] = Some(at + WAITER_PATIENCE);
-                    }
+                if *free_at == Some(at)
+                    && let Some(slot) = self.slots.get_mut(key)
+                {
+                    slot.waiting[priority as usize] = Some(at + WAITER_PATIENCE);
                 }
             }
-            return Permit::At(at);
+            let everywhere = keys
+                .iter()
+                .zip(&free_at)
+                .any(|(key, free_at)| key.to.is_none() && free_at.is_some_and(|t| t > now));
+            return Permit::At { at, everywhere };
         }
         let missing = free_at.iter().filter(|f| f.is_none()).count();
         if self.slots.len() + missing > self.config.max_keys {
             self.sweep(now);
             if self.slots.len() + missing > self.config.max_keys {
-                return Permit::At(now + Duration::from_secs(1));
+                return Permit::At {
+                    at: now + Duration::from_secs(1),
+                    everywhere: false,
+                };
             }
         }
-        let gives_way = keys
-            .iter()
-            .filter_map(|k| self.slots.get(k))
-            .filter(|slot| slot.yields(priority, now))
-            .filter_map(|slot| slot.waiting[1 - priority as usize])
-            .max();
-        if let Some(until) = gives_way {
-            for key in &keys {
-                if let Some(slot) = self.slots.get_mut(key) {
-                    if slot.yields(priority, now) {
-                        slot.waiting[priority as usize] = Some(until + WAITER_PATIENCE);
-                    }
-                }
+        let other = 1 - priority as usize;
+        let mut turn = None;
+        let mut everywhere = false;
+        for key in &keys {
+            if let Some(slot) = self.slots.get_mut(key)
+                && slot.yields(priority, now)
+            {
+                let until = slot.waiting[other].unwrap_or(now);
+                slot.waiting[priority as usize] = Some(until + WAITER_PATIENCE);
+                turn = turn.max(Some(until));
+                everywhere |= key.to.is_none();
             }
-            return Permit::At(until + Duration::from_millis(1));
+        }
+        if let Some(until) = turn {
+            return Permit::At {
+                at: until + Duration::from_millis(1),
+                everywhere,
+            };
         }
         for key in keys {
             let slot = self.slots.entry(key.clone()).or_default();
@@ -413,6 +439,10 @@ impl Limiter {
 
     /// The end of the pause that holds this call back, where there is one.
     pub fn paused(&self, now: Timestamp, caller: &Caller, prepared: &Prepared) -> Option<Timestamp> {
+        self.pause_end(now, caller, &prepared.api, prepared.to.as_deref())
+    }
+
+    fn pause_end(&self, now: Timestamp, caller: &Caller, api: &str, to: Option<&str>) -> Option<Timestamp> {
         if self.pauses.is_empty() {
             return None;
         }
@@ -420,11 +450,8 @@ impl Limiter {
         [
             until(&Pause::App(caller.app.clone())),
             until(&Pause::Company(caller.company.clone())),
-            until(&Pause::Api(caller.app.clone(), prepared.api.clone())),
-            prepared
-                .to
-                .as_ref()
-                .and_then(|to| until(&Pause::Destination(caller.app.clone(), to.clone()))),
+            until(&Pause::Api(caller.app.clone(), api.to_owned())),
+            to.and_then(|to| until(&Pause::Destination(caller.app.clone(), to.to_owned()))),
         ]
         .into_iter()
         .flatten()

@@ -5,6 +5,7 @@
 //! employee number are one person.
 
 mod store;
+pub mod sync;
 
 use hutong_model::{AppId, ChatKind, CompanyId, Platform, Timestamp, UserId};
 

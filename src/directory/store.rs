@@ -576,27 +576,6 @@ impl<'t> Directory<'t> {
             .map(|_| ())
     }
 
-    /// Active people of a company who have an account on a platform, with that account.
-    pub async fn accounts_on(
-        &mut self,
-        company: &CompanyId,
-        platform: Platform,
-    ) -> Result<Vec<(PersonId, UserId)>, StoreError> {
-        let rows = self
-            .tx
-            .query(
-                "SELECT i.person AS person, i.user_id AS user_id FROM identity i JOIN person p ON p.id = i.person \
-                 WHERE i.company = $1 AND i.platform = $2 AND i.is_main = TRUE AND p.active = TRUE ORDER BY i.user_id",
-            )
-            .bind(company)
-            .bind(platform.as_str())
-            .all()
-            .await?;
-        rows.iter()
-            .map(|row| Ok((read_id(row, "person")?, row.get("user_id")?)))
-            .collect()
-    }
-
     /// The leader of a department (row id), if known.
     pub async fn department_leader(&mut self, department: &str) -> Result<Option<PersonId>, StoreError> {
         let row = self
@@ -607,78 +586,6 @@ impl<'t> Directory<'t> {
             .await?;
         let leader: Option<String> = row.map(|r| r.get("leader")).transpose()?.flatten();
         Ok(leader.as_deref().and_then(PersonId::parse))
-    }
-
-    /// Since when a person has been missing from whole listings of an app; enters `now` when they
-    /// were not.
-    pub async fn missing_since(
-        &mut self,
-        app: &AppId,
-        person: &PersonId,
-        now: Timestamp,
-    ) -> Result<Timestamp, StoreError> {
-        self.tx
-            .query("INSERT INTO sync_missing (app, person, since) VALUES ($1, $2, $3) ON CONFLICT (app, person) DO NOTHING")
-            .bind(app)
-            .bind(person.as_str())
-            .bind(now)
-            .execute()
-            .await?;
-        let row = self
-            .tx
-            .query("SELECT since FROM sync_missing WHERE app = $1 AND person = $2")
-            .bind(app)
-            .bind(person.as_str())
-            .one()
-            .await?;
-        row.get("since")
-    }
-
-    /// Forgets who was missing before, but for these.
-    pub async fn keep_missing(&mut self, app: &AppId, missing: &[PersonId]) -> Result<(), StoreError> {
-        let rows = self
-            .tx
-            .query("SELECT person FROM sync_missing WHERE app = $1")
-            .bind(app)
-            .all()
-            .await?;
-        for row in &rows {
-            let person: String = row.get("person")?;
-            if !missing.iter().any(|m| m.as_str() == person) {
-                self.tx
-                    .query("DELETE FROM sync_missing WHERE app = $1 AND person = $2")
-                    .bind(app)
-                    .bind(person)
-                    .execute()
-                    .await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes a whole sync, for `/health`.
-    pub async fn sync_finished(
-        &mut self,
-        app: &AppId,
-        people: usize,
-        departments: usize,
-        held: usize,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.tx
-            .query(
-                "INSERT INTO sync_state (app, finished_at, people, departments, leavers_held) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (app) DO UPDATE SET finished_at = excluded.finished_at, people = excluded.people, \
-                   departments = excluded.departments, leavers_held = excluded.leavers_held",
-            )
-            .bind(app)
-            .bind(now)
-            .bind(people)
-            .bind(departments)
-            .bind(held)
-            .execute()
-            .await
-            .map(|_| ())
     }
 
     /// People who are in a chat now, as far as the bot knows.

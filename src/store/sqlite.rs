@@ -15,8 +15,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{Row, StoreError, StoreOptions, Value, bind, migrate, safe};
 
-/// The log is copied into the database when it has grown to this size.
-const CHECKPOINT_BYTES: u64 = 32 * 1024 * 1024;
+/// The log is copied into the database when so many pages wait in it (32 MiB).
+const CHECKPOINT_PAGES: i64 = 32 * 1024 * 1024 / PAGE as i64;
+const PAGE: u32 = 8192;
 
 #[derive(Clone)]
 pub(super) struct Sqlite {
@@ -50,7 +51,7 @@ impl Sqlite {
         let base = SqliteConnectOptions::new()
             .filename(&path)
             .create_if_missing(true)
-            .page_size(8192)
+            .page_size(PAGE)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -79,7 +80,7 @@ impl Sqlite {
             stop: AtomicBool::new(false),
             _lock: Some(lock),
         });
-        tokio::spawn(checkpointer(path, base, shared.clone()));
+        tokio::spawn(checkpointer(base, shared.clone()));
         Ok(Self {
             writer: Arc::new(Mutex::new(Writer {
                 connection: Some(connection),
@@ -207,35 +208,39 @@ fn lock_file(path: &Path) -> Result<File, StoreError> {
 }
 
 /// Copies the log into the database on a connection of its own, so that no commit waits for it.
-async fn checkpointer(path: PathBuf, options: SqliteConnectOptions, shared: Arc<Shared>) {
-    let mut wal = path.into_os_string();
-    wal.push("-wal");
+async fn checkpointer(options: SqliteConnectOptions, shared: Arc<Shared>) {
     let mut connection: Option<SqliteConnection> = None;
     loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
         if shared.stop.load(Ordering::Acquire) {
             return;
-        }
-        let size = fs::metadata(&wal).map(|m| m.len()).unwrap_or(0);
-        if size < CHECKPOINT_BYTES {
-            continue;
         }
         if connection.is_none() {
             connection = options.connect().await.ok();
         }
-        // Twice: the second pass copies only what was written during the first, so that hardly
-        // anything is left for the writer.
-        let mut copied = false;
-        for _ in 0..2 {
-            copied = match connection.as_mut() {
-                Some(c) => sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(c).await.is_ok(),
-                None => false,
-            };
-        }
-        if copied {
-            shared.finish_checkpoint.store(true, Ordering::Release);
-        } else {
-            connection = None;
+        let Some(c) = connection.as_mut() else { continue };
+        match copy_log(c).await {
+            Ok(true) => shared.finish_checkpoint.store(true, Ordering::Release),
+            Ok(false) => {}
+            Err(_) => connection = None,
         }
     }
+}
+
+/// True when the log was long and is now nearly copied.
+async fn copy_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let (_, in_log, copied): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(NOOP)")
+        .fetch_one(&mut *connection)
+        .await?;
+    if in_log - copied.max(0) < CHECKPOINT_PAGES {
+        return Ok(false);
+    }
+    // Twice: the second pass copies only what was written during the first, so that hardly anything
+    // is left for the writer.
+    for _ in 0..2 {
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(true)
 }

@@ -109,11 +109,18 @@ pub enum Call {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Webhook {
     pub url: String,
     pub expires: i64,
     pub body: Value,
+}
+
+/// The address is a credential.
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("expires", &self.expires).finish()
+    }
 }
 
 pub fn prepare(config: &Config, action: &Action) -> Result<Vec<Prepared>, RenderError> {
@@ -159,6 +166,11 @@ pub fn prepare(config: &Config, action: &Action) -> Result<Vec<Prepared>, Render
                 body: json!({ "open_conversation_id": chat.as_str(), "owner_user_id": owner.as_str() }),
             },
         ),
+        Action::AddMembers { users, .. } | Action::RemoveMembers { users, .. } | Action::Urgent { users, .. }
+            if users.is_empty() =>
+        {
+            Err(RenderError::Invalid("nobody is named".into()))
+        }
         Action::AddMembers { chat, users } | Action::RemoveMembers { chat, users } => users
             .chunks(MEMBERS_PER_CALL)
             .map(|chunk| {
@@ -417,7 +429,7 @@ fn update(card: &MessageId, content: &Message) -> Result<Vec<Prepared>, RenderEr
     // Without the option the platform would drop every variable that is not named.
     let body = json!({
         "outTrackId": track,
-        "cardData": { "cardParamMap": render::card(content)?.params },
+        "cardData": { "cardParamMap": render::update(content)? },
         "cardUpdateOptions": { "updateCardDataByKey": true, "updatePrivateDataByKey": true },
         "userIdType": 1,
     });

@@ -171,8 +171,10 @@ impl Http {
             .timeout(Duration::from_secs(15))
             .redirect(reqwest::redirect::Policy::none())
             .user_agent("hutong");
-        if loopback(&config.api) && loopback(&config.oapi) {
-            builder = builder.no_proxy();
+        let local = |url: &Url| loopback(url) && url.scheme() == "http";
+        if local(&config.api) && local(&config.oapi) {
+            // No TLS there, so no need to load the trust roots either.
+            builder = builder.no_proxy().tls_certs_only([]);
         }
         Ok(Self {
             client: builder.build().map_err(|e| e.to_string())?,

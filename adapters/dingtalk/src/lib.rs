@@ -206,6 +206,10 @@ pub fn capabilities(config: &Config) -> Capabilities {
             Ability::ListMembers,
         ]);
     }
+    // A group app may read the members of the groups it is in.
+    if config.cool_app_code.is_some() {
+        can.insert(Ability::ListMembers);
+    }
     if config.calendar_user.is_some() {
         can.insert(Ability::Calendar);
     }

@@ -23,7 +23,7 @@ use crate::ids::SentId;
 use crate::wire::{self, CardCallback, EventPush, RobotMessage};
 
 /// What a message's `reply_context` holds: how to answer exactly this message.
-#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct ReplyContext {
     /// The session webhook. It is the credential itself: never logged.
     #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
@@ -34,6 +34,16 @@ pub struct ReplyContext {
     /// Who wrote: the only way to answer in a private chat later.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
+}
+
+impl std::fmt::Debug for ReplyContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplyContext")
+            .field("webhook", &self.webhook.as_ref().map(|_| "****"))
+            .field("expires", &self.expires)
+            .field("user", &self.user)
+            .finish()
+    }
 }
 
 fn id<T, E>(text: Option<String>, make: fn(String) -> Result<T, E>) -> Option<T> {

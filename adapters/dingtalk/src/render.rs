@@ -162,8 +162,18 @@ fn part(chunk: &[Line], style: Style, title: &str) -> Part {
     }
 }
 
-/// The template's variables; every one is present, so that an update leaves nothing old behind.
+/// The card and what goes before it, when the text is longer than the template holds.
 pub fn card(message: &Message) -> Result<Card, RenderError> {
+    template(message, false)
+}
+
+/// The variables of a card that is there already: text that does not fit is cut off.
+pub fn update(message: &Message) -> Result<Map<String, Value>, RenderError> {
+    Ok(template(message, true)?.params)
+}
+
+/// Every variable is present, so that an update leaves nothing old behind.
+fn template(message: &Message, cut: bool) -> Result<Card, RenderError> {
     let mut buttons: Vec<&Button> = Vec::new();
     let mut form: Option<&Form> = None;
     for block in &message.blocks {
@@ -188,7 +198,14 @@ pub fn card(message: &Message) -> Result<Card, RenderError> {
     let mut params = Map::new();
     let mut put = |key: String, value: String| params.insert(key, Value::String(value));
     put("title".into(), title.clone());
-    let (before, texts) = if chunks.len() > TEXTS {
+    let shown = |chunks: &[Vec<Line>]| -> Vec<String> {
+        chunks.iter().map(|c| write(c, Place::Card, Style::Markdown)).collect()
+    };
+    let (before, texts) = if chunks.len() > TEXTS && cut {
+        let mut texts = shown(chunks.get(..TEXTS - 1).unwrap_or_default());
+        texts.push("……".into());
+        (Vec::new(), texts)
+    } else if chunks.len() > TEXTS {
         let before = parts_of(&lines, &title);
         let mut texts = vec![escape::markdown("内容见上方消息 / see the messages above", " ")];
         let mut at = String::new();
@@ -201,8 +218,7 @@ pub fn card(message: &Message) -> Result<Card, RenderError> {
         }
         (before, texts)
     } else {
-        let texts = chunks.iter().map(|c| write(c, Place::Card, Style::Markdown)).collect();
-        (Vec::new(), texts)
+        (Vec::new(), shown(&chunks))
     };
     for i in 0..TEXTS {
         put(format!("text{}", i + 1), texts.get(i).cloned().unwrap_or_default());
@@ -708,6 +724,10 @@ mod tests {
             joined.push_str(param["content"].as_str().unwrap().trim_start_matches('\u{200B}'));
         }
         assert_eq!(joined, long);
+        // A card that is there already holds the beginning.
+        let changed = update(&Message::card("t").line(long.clone())).unwrap();
+        assert_eq!(changed["text8"], "……");
+        assert!(changed["text1"].as_str().unwrap().starts_with("很长的一行"));
         // As a card: the text goes before, the card follows with its buttons.
         let card = card(&Message::card("t").line(long)).unwrap();
         assert!(card.before.len() > 2);

@@ -134,13 +134,11 @@ fn active_in_text(text: &str) -> Option<&'static str> {
 
 /// What a markdown reader would draw. `lead` is what our own block begins with.
 fn active_in_markdown(text: &str, lead: &str) -> Option<&'static str> {
-    let mut before_was_bracket = false;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         if c == '\\' {
             // The escaped character is text; a reader without escapes is judged below.
-            before_was_bracket = chars.next() == Some(']');
-            if before_was_bracket && chars.peek() == Some(&'(') {
+            if chars.next() == Some(']') && chars.peek() == Some(&'(') {
                 return Some("link without escapes");
             }
             continue;
@@ -152,7 +150,6 @@ fn active_in_markdown(text: &str, lead: &str) -> Option<&'static str> {
             return Some("entity");
         }
     }
-    let _ = before_was_bracket;
     for (index, line) in text.lines().enumerate() {
         let line = if index == 0 {
             line
@@ -224,5 +221,38 @@ fn ten_thousand_texts_stay_text() {
             let out = out.strip_prefix(lead).unwrap_or(out).replace("\n> ", "\n");
             assert_eq!(active_in_text(&out), None, "{round}: {name} {text:?} -> {out:?}");
         }
+    }
+}
+
+#[test]
+fn the_judge_sees_what_is_active() {
+    for text in [
+        "@user123 x",
+        "@所有人",
+        "<@all>",
+        "https://evil.cn",
+        "evil.cn",
+        "DTMD ://x",
+        "dingtalk://x",
+        "a\u{202E}b",
+    ] {
+        assert!(active_in_text(text).is_some(), "{text:?}");
+    }
+    for text in [
+        "[a](b)",
+        "![](b)",
+        "**a**",
+        "`a`",
+        "\\[a\\](b)",
+        "&lt;a",
+        "a\n# b",
+        "a\n1. b",
+        "a\n- b",
+        "a\n    b",
+    ] {
+        assert!(active_in_markdown(text, "").is_some(), "{text:?}");
+    }
+    for text in ["你好 3.5 分", "a@\u{200B}b", "https:\u{200B}//evil.\u{200B}cn"] {
+        assert_eq!(active_in_text(text), None, "{text:?}");
     }
 }

@@ -51,6 +51,22 @@ fn person(value: &Value) -> Option<PersonRecord> {
             .map(str::to_owned)
     };
     let user = UserId::new(text("userid")?).ok()?;
+    // A company keeps the number in a field of its own making.
+    let employee_no = value
+        .pointer("/extattr/attrs")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .find(|a| {
+            matches!(
+                a.get("name").and_then(Value::as_str),
+                Some("工号" | "员工编号" | "employee_no")
+            )
+        })
+        .and_then(|a| a.pointer("/text/value").or_else(|| a.get("value")))
+        .and_then(Value::as_str)
+        .filter(|n| !n.is_empty())
+        .map(str::to_owned);
     let main = id_text(value.get("main_department"));
     let mut departments: Vec<DepartmentId> = value
         .get("department")
@@ -67,7 +83,7 @@ fn person(value: &Value) -> Option<PersonRecord> {
         name: text("name").unwrap_or_else(|| user.to_string()),
         user,
         aliases: vec![],
-        employee_no: None,
+        employee_no,
         email: text("biz_mail").or(text("email")),
         mobile: text("mobile"),
         departments,

@@ -11,18 +11,21 @@
 //! two ids are one group.
 //!
 //! Reading order: [`config`], [`verify`], [`wire`], [`normalise`] for what comes in; [`text`],
-//! [`render`], [`prepare`], [`api`], [`codes`], [`directory`] for what goes out. The AI bot's
+//! [`render`], [`card`], [`prepare`], [`api`], [`codes`], [`directory`] for what goes out. The AI bot's
 //! long connection carries the same JSON as [`wire::BotCallback`] and would enter at
 //! [`normalise::bot`].
 
 pub mod api;
 mod capability;
+pub mod card;
 pub mod codes;
 pub mod config;
 mod directory;
 pub mod normalise;
 pub mod prepare;
 pub mod render;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod text;
 pub mod verify;
 pub mod wire;

@@ -17,8 +17,9 @@ use hutong_model::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::card::card_update;
 use crate::config::{AppDoor, Door};
-use crate::render::{self, Place, card_update, chat_name};
+use crate::render::{self, Place, chat_name};
 use crate::text::{Dialect, cut, leaf};
 use crate::wire::ReplyContext;
 

@@ -10,19 +10,16 @@
 //! Limits are bytes of UTF-8 and the app's text is cut silently by the platform, so longer content
 //! is split here, between lines where possible (documents 90236, 90248, 99110, 101138).
 
-use hutong_model::{Block, Button, ButtonStyle, Chart, Field, FieldKind, Form, Inline, Message, RenderError, Table};
+use hutong_model::{Block, Button, Chart, Field, FieldKind, Inline, Message, RenderError, Table};
 use serde_json::{Value, json};
 
-use crate::normalise::NOTHING_CHOSEN;
+use crate::card::{CARD_TEXT, card_body, cards};
 use crate::text::{Dialect, clean, cut, fit, guard, leaf, line_leaf, safe_url};
 
 /// Bytes kept free in messages that get an invisible mark, see [`crate::api`].
 pub const MARK_BYTES: usize = 48;
 /// A message that would need more parts is refused: it is a document, not a message.
 const MAX_PARTS: usize = 20;
-/// Text of a card beyond which the words go into a message of their own.
-const CARD_TEXT: usize = 512;
-const BUTTONS: usize = 6;
 /// Longest cell of a table, bytes: a row must fit into one message.
 const CELL: usize = 120;
 
@@ -193,7 +190,7 @@ fn plain_of(place: Place) -> Dialect {
     }
 }
 
-fn inlines_of(block: &Block) -> Vec<&Inline> {
+pub(crate) fn inlines_of(block: &Block) -> Vec<&Inline> {
     match block {
         Block::Paragraph(i) | Block::Quote(i) | Block::Note(i) => i.iter().collect(),
         Block::List { items, .. } => items.iter().flatten().collect(),
@@ -201,7 +198,7 @@ fn inlines_of(block: &Block) -> Vec<&Inline> {
     }
 }
 
-fn without_controls(message: &Message) -> Vec<Block> {
+pub(crate) fn without_controls(message: &Message) -> Vec<Block> {
     message
         .blocks
         .iter()
@@ -211,7 +208,7 @@ fn without_controls(message: &Message) -> Vec<Block> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mentions {
+pub(crate) enum Mentions {
     /// `<@userid>` in the content.
     Tags,
     /// `@name` in the content and the id in `mentioned_list`.
@@ -256,7 +253,7 @@ struct Line {
     head: Option<String>,
 }
 
-struct Lines {
+pub(crate) struct Lines {
     dialect: Dialect,
     mentions: Mentions,
     lines: Vec<Line>,
@@ -264,7 +261,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn of(message: &Message, dialect: Dialect, mentions: Mentions) -> Self {
+    pub(crate) fn of(message: &Message, dialect: Dialect, mentions: Mentions) -> Self {
         let mut lines = Lines {
             dialect,
             mentions,
@@ -621,7 +618,7 @@ impl Lines {
     }
 
     /// Joins the lines into parts of at most `limit` bytes.
-    fn pack(&mut self, limit: usize) -> Vec<String> {
+    pub(crate) fn pack(&mut self, limit: usize) -> Vec<String> {
         let mut parts: Vec<String> = Vec::new();
         let mut part = String::new();
         for line in &self.lines {
@@ -655,6 +652,12 @@ impl Lines {
 fn split_line(line: &Line, dialect: Dialect, limit: usize) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut piece = line.prefix.clone();
+    // A quote goes on in the next part; a list mark stands once.
+    let again = if line.prefix.starts_with(['>', '│']) {
+        line.prefix.as_str()
+    } else {
+        ""
+    };
     // True until something of the line's content stands in the piece.
     let mut start = true;
     for span in &line.spans {
@@ -665,7 +668,7 @@ fn split_line(line: &Line, dialect: Dialect, limit: usize) -> Vec<String> {
             (open, close) = ("", "");
         }
         if span.whole && !open.is_empty() && piece.len() + span.len() > limit {
-            pieces.push(std::mem::take(&mut piece));
+            pieces.push(std::mem::replace(&mut piece, again.to_owned()));
             start = true;
         }
         if span.whole && !open.is_empty() {
@@ -680,10 +683,10 @@ fn split_line(line: &Line, dialect: Dialect, limit: usize) -> Vec<String> {
             let used = piece.len() + open.len() + close.len();
             let take = fit(&text, limit.saturating_sub(used));
             if take == 0 {
-                if piece.is_empty() {
+                if start && piece.len() <= again.len() {
                     break;
                 }
-                pieces.push(std::mem::take(&mut piece));
+                pieces.push(std::mem::replace(&mut piece, again.to_owned()));
                 start = true;
                 continue;
             }
@@ -707,197 +710,6 @@ fn number(value: f64) -> String {
             .trim_end_matches('.')
             .to_owned()
     }
-}
-
-/// The words of a card: everything but title, controls and pictures, as plain text.
-fn card_body(message: &Message) -> String {
-    let words = Message {
-        title: None,
-        blocks: without_controls(message),
-        card: false,
-    };
-    let mut lines = Lines::of(&words, Dialect::Plain, Mentions::Names);
-    lines.pack(usize::MAX / 2).join("\n")
-}
-
-fn card_leaf(text: &str, limit: usize) -> String {
-    cut(line_leaf(text, Dialect::Plain).trim(), limit)
-}
-
-/// Title and words of a card: without a title, the first line becomes it.
-fn card_head(message: &Message, limit: usize) -> (String, String) {
-    let body = card_body(message);
-    match &message.title {
-        Some(title) => (card_leaf(title, 128), cut(&body, limit)),
-        None => {
-            let (first, rest) = body.split_once('\n').unwrap_or((&body, ""));
-            if first.len() <= 128 {
-                (first.to_owned(), cut(rest, limit))
-            } else {
-                (String::new(), cut(&body, limit))
-            }
-        }
-    }
-}
-
-/// Cards for the controls of a message (document 90236, section on template cards), or `None` when
-/// no card type can hold them (text fields, dates, too many choices).
-fn cards(message: &Message) -> Option<Vec<Value>> {
-    let (title, body) = card_head(message, 4 * CARD_TEXT);
-    let long = body.len() > CARD_TEXT;
-    let mut out = Vec::new();
-    let buttons: Vec<&Button> = message
-        .blocks
-        .iter()
-        .filter_map(|b| match b {
-            Block::Buttons(buttons) => Some(buttons),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    let forms: Vec<&Form> = message
-        .blocks
-        .iter()
-        .filter_map(|b| match b {
-            Block::Form(form) => Some(form),
-            _ => None,
-        })
-        .collect();
-    for form in forms {
-        out.push(form_card(form, &title, &body)?);
-    }
-    for chunk in buttons.chunks(BUTTONS) {
-        let list: Vec<Value> = chunk
-            .iter()
-            .map(|b| json!({"text": card_leaf(&b.label, 60), "style": style(b.style), "key": b.action}))
-            .collect();
-        let mut card = json!({
-            "card_type": "button_interaction",
-            "main_title": {"title": title},
-            "button_list": list,
-        });
-        if !body.is_empty() {
-            card["sub_title_text"] = Value::String(body.clone());
-        }
-        add_links(&mut card, message);
-        out.push(card);
-    }
-    if long && out.is_empty() {
-        return None;
-    }
-    Some(out).filter(|cards| !cards.is_empty())
-}
-
-/// 1 is the filled blue button; the documentation numbers four looks and shows 2 for a refusal.
-fn style(style: ButtonStyle) -> u8 {
-    match style {
-        ButtonStyle::Primary => 1,
-        ButtonStyle::Danger => 2,
-        ButtonStyle::Normal => 4,
-    }
-}
-
-fn add_links(card: &mut Value, message: &Message) {
-    let links: Vec<Value> = message
-        .blocks
-        .iter()
-        .flat_map(inlines_of)
-        .filter_map(|i| match i {
-            Inline::Link { label, url } => {
-                safe_url(url).map(|url| json!({"type": 1, "title": card_leaf(label, 60), "url": url}))
-            }
-            _ => None,
-        })
-        .take(3)
-        .collect();
-    if !links.is_empty() {
-        card["jump_list"] = Value::Array(links);
-    }
-}
-
-fn form_card(form: &Form, title: &str, body: &str) -> Option<Value> {
-    let submit = json!({"text": card_leaf(&form.submit.label, 60), "key": form.submit.action});
-    let option = |(id, text): &(String, String)| json!({"id": id, "text": card_leaf(text, 60)});
-    let fits = |options: &[(String, String)], most: usize| {
-        !options.is_empty() && options.len() <= most && options.iter().all(|(id, _)| !id.is_empty() && id.len() <= 128)
-    };
-    if let [field] = &form.fields[..]
-        && let FieldKind::Select(options) | FieldKind::MultiSelect(options) = &field.kind
-        && fits(options, 20)
-    {
-        let label = card_leaf(&field.label, 128);
-        let desc = match (title == label, body.is_empty()) {
-            (true, _) => body.to_owned(),
-            (false, true) => label,
-            (false, false) => format!("{body}\n{label}"),
-        };
-        let mode = i32::from(matches!(field.kind, FieldKind::MultiSelect(_)));
-        let list: Vec<Value> = options
-            .iter()
-            .map(|o| {
-                let mut value = option(o);
-                value["is_checked"] = Value::Bool(false);
-                value
-            })
-            .collect();
-        return Some(json!({
-            "card_type": "vote_interaction",
-            "main_title": {"title": title, "desc": cut(&desc, CARD_TEXT)},
-            "checkbox": {"question_key": field.name, "mode": mode, "option_list": list},
-            "submit_button": submit,
-        }));
-    }
-    if form.fields.is_empty() || form.fields.len() > 3 {
-        return None;
-    }
-    let mut lists = Vec::new();
-    for field in &form.fields {
-        let FieldKind::Select(options) = &field.kind else {
-            return None;
-        };
-        // The platform always has one option chosen: a neutral first one stands for none.
-        if !fits(options, 9) {
-            return None;
-        }
-        let mut list = vec![json!({"id": NOTHING_CHOSEN, "text": "请选择 / choose"})];
-        list.extend(options.iter().map(option));
-        lists.push(json!({
-            "question_key": field.name,
-            "title": card_leaf(&field.label, 128),
-            "selected_id": NOTHING_CHOSEN,
-            "option_list": list,
-        }));
-    }
-    Some(json!({
-        "card_type": "multiple_interaction",
-        "main_title": {"title": title, "desc": cut(body, CARD_TEXT)},
-        "select_list": lists,
-        "submit_button": submit,
-    }))
-}
-
-/// A card that replaces one that was sent. What has nothing to press becomes a card whose only
-/// button is grey (`replace_text`, document 94888).
-pub fn card_update(message: &Message) -> Value {
-    if message.interactive()
-        && let Some(mut cards) = cards(message)
-        && cards.len() == 1
-        && let Some(card) = cards.pop()
-    {
-        return card;
-    }
-    let (title, body) = card_head(message, 2 * CARD_TEXT);
-    let mut card = json!({
-        "card_type": "button_interaction",
-        "main_title": {"title": title},
-        "button_list": [{"text": "已处理 Done", "style": 1, "key": "done"}],
-        "replace_text": "已处理 Done",
-    });
-    if !body.is_empty() {
-        card["sub_title_text"] = Value::String(body);
-    }
-    add_links(&mut card, message);
-    card
 }
 
 /// A group name: at most 50 characters, which the platform would cut to silently (document 90245).

@@ -255,3 +255,46 @@ fn percent_decode(text: &str) -> Result<String, Rejection> {
     }
     String::from_utf8(out).map_err(|_| Rejection::Malformed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> Keys {
+        Keys::new(
+            Secret::new("Token"),
+            &Secret::new("DFOmmvA4o137YbkaiMhizhiMGRe3vRL2sVgQKYUIaxw"),
+            "ww1",
+        )
+        .unwrap()
+    }
+
+    fn seal(plain: &[u8]) -> String {
+        let key = keys().key;
+        let sealed =
+            cbc::Encryptor::<Aes256>::new(&key.into(), &iv(&key).into()).encrypt_padded_vec::<NoPadding>(plain);
+        BODY_BASE64.encode(sealed)
+    }
+
+    /// Head, message `hi`, receive id, then `pad` bytes of the value `pad`.
+    fn padded(pad: u8) -> Vec<u8> {
+        let mut plain = vec![b'r'; 16];
+        plain.extend(2u32.to_be_bytes());
+        plain.extend(b"hiww1");
+        plain.extend(std::iter::repeat_n(pad, usize::from(pad)));
+        plain
+    }
+
+    #[test]
+    fn padding_of_more_than_32_is_refused_even_when_it_is_even() {
+        assert_eq!(keys().decrypt(&seal(&padded(7))), Ok("hi".to_owned()));
+        // 25 bytes and a pad of 39 make 64: everything about it is right but its length.
+        assert_eq!(keys().decrypt(&seal(&padded(39))), Err(Rejection::Undecryptable));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let text = format!("{:?}", keys());
+        assert!(!text.contains("Token") && text.contains("ww1"), "{text}");
+    }
+}

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hutong_model::{
     Ability, Action, Adapter, Answer, AppId, BoxFuture, Build, CallError, Capabilities, DepartmentId, DepartmentRecord,
-    KeyKind, KeyProblem, KeySpec, Limits, Outcome, Page, PersonRecord, Platform, PlatformEntry, Prepared, RawRequest,
-    Received, RenderError, SeeClass, Timestamp, UserId,
+    KeyKind, KeyProblem, KeySpec, Limits, ManualClock, Outcome, Page, PersonRecord, Platform, PlatformEntry, Prepared,
+    RawRequest, Received, RenderError, SeeClass, Timestamp, UserId,
 };
 
 use super::{Checked, FixedEnvironment, Problems, load};
@@ -14,6 +14,7 @@ mod mutated;
 mod problems;
 mod sample;
 mod secrets;
+mod section;
 
 /// An adapter that only knows what it can do.
 pub(crate) struct Fake {
@@ -161,7 +162,16 @@ pub(crate) fn environment() -> FixedEnvironment {
         .variable("DATABASE_URL", "postgres://hutong:canary-of-database@db/hutong")
         .file("/run/secret", "canary-of-file\n")
         .file("/run/empty", "\n")
-        .file("holidays.toml", "schema = 1\n")
+        .file(
+            "holidays.toml",
+            "schema = 1\nregion = \"CN\"\ntimezone = \"Asia/Shanghai\"\n",
+        )
+        .file(
+            "broken.toml",
+            "schema = 2\nregion = \"CN\"\ntimezone = \"Asia/Shanghai\"\n",
+        )
+        // 2026-11-24 12:00 in Shanghai.
+        .clock(ManualClock::at(Timestamp::from_secs(1_795_492_800)))
 }
 
 pub(crate) fn read(text: &str) -> Result<Checked, Problems> {
@@ -177,3 +187,20 @@ app_id = "cli_1"
 app_secret = { env = "APP_SECRET" }
 encrypt_key = { file = "/run/secret" }
 "#;
+
+/// The sample with every block switched on, with the apps of the fake platform in place of those
+/// of the real ones.
+pub(super) fn full_sample() -> String {
+    let mut out = APP.replace("\"fs\"", "\"feishu\"");
+    let mut skip = false;
+    for line in super::builtin::sample().lines() {
+        if line.starts_with('[') {
+            skip = line == "[[app]]";
+        }
+        if !skip {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}

@@ -91,7 +91,10 @@ fn report() -> reports::Report {
 
 #[test]
 fn an_empty_file_is_all_defaults_and_no_features() {
-    assert_eq!(format!("{:?}", read("").unwrap()), format!("{:?}", expected()));
+    let checked = read("").unwrap();
+    assert_eq!(format!("{checked:?}"), format!("{:?}", expected()));
+    // `Debug` hides the address of the store.
+    assert_eq!(checked.store, expected().store);
 }
 
 #[test]
@@ -111,23 +114,6 @@ fn a_section_without_keys_is_the_section_with_defaults() {
     let mut changed = points();
     changed.give.weekly_allowance = 20;
     assert_eq!((rules.points, rules.report), (Some(changed), None));
-}
-
-/// The sample with every block switched on, with the apps of the fake platform in place of those
-/// of the real ones.
-fn full_sample() -> String {
-    let mut out = APP.replace("\"fs\"", "\"feishu\"");
-    let mut skip = false;
-    for line in builtin::sample().lines() {
-        if line.starts_with('[') {
-            skip = line == "[[app]]";
-        }
-        if !skip {
-            out.push_str(line);
-            out.push('\n');
-        }
-    }
-    out
 }
 
 #[test]
@@ -201,4 +187,22 @@ fn gaps_between_sample_and_platforms_are_named() {
             "wecom_webhook: key is not a key"
         ]
     );
+}
+
+#[test]
+fn the_sample_shows_every_key_of_every_platform() {
+    assert_eq!(builtin::sample_gaps(crate::adapters::ALL), Vec::<String>::new());
+}
+
+#[test]
+fn the_apps_of_the_sample_are_read_key_by_key() {
+    // Only the variables are missing, and values that an adapter checks are examples.
+    let problems = load(builtin::sample(), "sample", &environment(), crate::adapters::ALL).unwrap_err();
+    for problem in &problems {
+        let known = problem.what.starts_with("the variable ") || problem.key.starts_with("app[");
+        assert!(
+            known && problem.what != "there is no such key" && problem.what != "is missing",
+            "{problem:?}"
+        );
+    }
 }

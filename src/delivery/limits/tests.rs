@@ -106,7 +106,7 @@ fn run(limiter: &mut Limiter, rules: &[LimitRule], mut calls: Vec<(Timestamp, Pr
                     heap.push(Reverse((now.max(*arrival), to)));
                 }
             }
-            Permit::At(t) => {
+            Permit::At { at: t, .. } => {
                 assert!(t > now);
                 heap.push(Reverse((t, to)));
             }
@@ -257,7 +257,7 @@ fn a_call_above_the_whole_limit_goes_alone() {
         Permit::Now
     );
     let at = limiter.permit(Timestamp(100), &caller(), &rules, &big, Priority::Bulk);
-    assert_eq!(at, Permit::At(Timestamp(1_000)));
+    assert_eq!(at.at(), Some(Timestamp(1_000)));
     assert_eq!(
         limiter.permit(Timestamp(1_000), &caller(), &rules, &big, Priority::Bulk),
         Permit::Now
@@ -269,7 +269,7 @@ fn a_call_above_the_whole_limit_goes_alone() {
         &call("send", None, 1),
         Priority::Bulk,
     );
-    assert_eq!(next, Permit::At(Timestamp(3_500)), "and pays its full weight");
+    assert_eq!(next.at(), Some(Timestamp(3_500)), "and pays its full weight");
 }
 
 #[test]
@@ -290,14 +290,22 @@ fn all_limits_of_a_call_or_none() {
     };
     assert_eq!(ask(0, "a"), Permit::Now);
     for t in [100, 200, 300] {
-        assert_eq!(ask(t, "a"), Permit::At(Timestamp(10_000)));
+        let refused = Permit::At {
+            at: Timestamp(10_000),
+            everywhere: false,
+        };
+        assert_eq!(ask(t, "a"), refused);
     }
     assert_eq!(
         ask(300, "b"),
         Permit::Now,
         "the refused calls took nothing from the app's limit"
     );
-    assert_eq!(ask(301, "c"), Permit::At(Timestamp(400)));
+    let refused = Permit::At {
+        at: Timestamp(400),
+        everywhere: true,
+    };
+    assert_eq!(ask(301, "c"), refused);
 }
 
 #[test]
@@ -312,7 +320,7 @@ fn replies_get_more_than_half_and_bulk_is_not_starved() {
             match limiter.permit(now, &caller(), &rules, &call("send", None, 1), priority) {
                 Permit::Now if priority == Priority::Bulk => bulk += 1,
                 Permit::Now => replies += 1,
-                Permit::At(t) => next = next.min(t),
+                Permit::At { at: t, .. } => next = next.min(t),
             }
         }
         now = next
@@ -377,7 +385,10 @@ fn a_destination_rests_longer_each_time() {
         assert_eq!(again, until, "two refusals at once are one");
         assert_eq!(
             limiter.permit(now, &caller(), &rules, &c, Priority::Interactive),
-            Permit::At(until)
+            Permit::At {
+                at: until,
+                everywhere: false
+            }
         );
         let other = call("send", Some("oc_2"), 1);
         assert_eq!(limiter.paused(now, &caller(), &other), None);
@@ -460,5 +471,5 @@ fn memory_stays_bounded() {
         })
         .collect();
     assert_eq!(asked.iter().filter(|p| **p == Permit::Now).count(), 16);
-    assert_eq!(asked[16], Permit::At(Timestamp(1_000)));
+    assert_eq!(asked[16].at(), Some(Timestamp(1_000)));
 }

@@ -44,7 +44,10 @@ pub(super) async fn handle(known: &Known, ctx: &mut Ctx, event: &Event) -> Resul
                     }
                 }
                 Some(record) => {
-                    ctx.directory().upsert_person(&company, platform, record, now).await?;
+                    let id = ctx.directory().upsert_person(&company, platform, record, now).await?;
+                    if !record.active {
+                        ctx.directory().person_left(&id, now).await?;
+                    }
                 }
                 None => ctx.directory().ask_sync(&event.app, Some(user), now).await?,
             }
