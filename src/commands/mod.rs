@@ -5,8 +5,8 @@
 
 pub mod help;
 mod nearest;
-mod parse;
-mod registry;
+pub mod parse;
+pub mod registry;
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,7 @@
 pub mod accept;
 mod seen;
 mod store;
+pub mod worker;
 
 pub use accept::{Accepted, Inbox, InboxOptions};
 pub use store::{DeadItem, counts, dead_items, prune, retry_dead};

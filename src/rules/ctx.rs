@@ -9,8 +9,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeZone as _};
 use chrono_tz::Tz;
 use hutong_model::{
-    Ability, Action, Adapter, AppId, Button, ButtonStyle, Capabilities, ChatId, ChatKind, ChatRef, CompanyId,
-    DeliveryClass, EventId, Message, Platform, Prepared, RenderError, Target, Timestamp,
+    Ability, Action, ActionKind, Adapter, AppId, Button, ButtonStyle, Capabilities, ChatId, ChatKind, ChatRef,
+    CompanyId, DeliveryClass, EventId, Message, Platform, Prepared, RenderError, Target, Timestamp,
 };
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -68,7 +68,7 @@ pub struct PendingEffect {
     pub class: DeliveryClass,
     pub rule: &'static str,
     pub event: EventId,
-    pub action: &'static str,
+    pub action: ActionKind,
     pub part: usize,
     pub prepared: Prepared,
     pub summary: String,
@@ -251,7 +251,7 @@ impl Ctx {
                 class,
                 rule: self.rule,
                 event: self.event,
-                action: action.kind().as_str(),
+                action: action.kind(),
                 part: index,
                 prepared,
                 summary: if index == 0 { summary.clone() } else { String::new() },

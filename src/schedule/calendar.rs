@@ -119,14 +119,13 @@ fn after_gap(zone: Tz, local: NaiveDateTime) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::super::cron::CronExpr;
-    use super::super::spec::parse_time;
     use super::*;
     use chrono::{Datelike, NaiveDate, NaiveTime};
     use proptest::prelude::*;
 
     fn daily(time: &str) -> Spec {
         Spec::Daily {
-            time: parse_time(time).unwrap(),
+            time: NaiveTime::parse_from_str(time, "%H:%M").unwrap(),
         }
     }
     fn cron(text: &str) -> Spec {

@@ -18,7 +18,7 @@ use hutong_model::Timestamp;
 
 pub use calendar::{Occurrence, Occurrences};
 pub use cron::{CronError, CronExpr};
-pub use spec::{NthWorkday, Spec, SpecError, parse_day, parse_time, parse_weekday};
+pub use spec::{NthWorkday, Spec};
 pub use workdays::{Coverage, MondayToFriday, WorkdayError, WorkdayTable, Workdays};
 pub use worker::{Scheduler, TickResult, TickSink};
 

@@ -1,5 +1,5 @@
 //! What an operator may ask for: a cron expression, or a rule in words ("every Monday at 09:30",
-//! "the last workday of the month"). Numbers never stand for weekdays here, only names do.
+//! "the last workday of the month"). How it is written belongs to the configuration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,19 +39,6 @@ pub enum NthWorkday {
     First(u8),
     /// 1 is the last workday of the month, 2 the one before it.
     Last(u8),
-}
-
-/// Why a piece of a spec was refused; cause and example in one sentence.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SpecError {
-    #[error("`{0}` is not a weekday: use mon tue wed thu fri sat sun or 周一 … 周日")]
-    Weekday(String),
-    #[error("`{0}` is not a time of day: write hours and minutes with two digits each, for example 09:30")]
-    Time(String),
-    #[error("`{0}` is not a workday of the month: use first_workday, 2nd_workday … 10th_workday or last_workday")]
-    Nth(String),
-    #[error("{0} is not a day of the month: use 1 to 31")]
-    Day(i64),
 }
 
 /// Months without an occurrence after which a search gives up.
@@ -112,74 +99,6 @@ impl NthWorkday {
             }
         }
     }
-
-    /// Reads `first_workday`, `3rd_workday`, `last_workday`.
-    pub fn parse(text: &str) -> Result<Self, SpecError> {
-        let bad = || SpecError::Nth(text.chars().take(40).collect());
-        let word = text.trim().to_ascii_lowercase();
-        let name = word.strip_suffix("_workday").ok_or_else(bad)?;
-        match name {
-            "first" => Ok(NthWorkday::First(1)),
-            "last" => Ok(NthWorkday::Last(1)),
-            _ => {
-                let digits = name.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-                let n: u8 = digits.parse().map_err(|_| bad())?;
-                let suffix = match n {
-                    1 => "st",
-                    2 => "nd",
-                    3 => "rd",
-                    _ => "th",
-                };
-                if (1..=10).contains(&n) && name.len() == digits.len() + 2 && name.ends_with(suffix) {
-                    Ok(NthWorkday::First(n))
-                } else {
-                    Err(bad())
-                }
-            }
-        }
-    }
-}
-
-/// Reads a weekday by name, English (`mon`, `Monday`) or Chinese (`周一`, `星期一`).
-pub fn parse_weekday(text: &str) -> Result<Weekday, SpecError> {
-    let word = text.trim().to_ascii_lowercase();
-    let chinese = ["周", "星期", "礼拜"].iter().find_map(|p| word.strip_prefix(p));
-    let found = match chinese {
-        Some("一") => Some(Weekday::Mon),
-        Some("二") => Some(Weekday::Tue),
-        Some("三") => Some(Weekday::Wed),
-        Some("四") => Some(Weekday::Thu),
-        Some("五") => Some(Weekday::Fri),
-        Some("六") => Some(Weekday::Sat),
-        Some("日" | "天") => Some(Weekday::Sun),
-        Some(_) => None,
-        None => word.parse().ok(),
-    };
-    found.ok_or_else(|| SpecError::Weekday(text.chars().take(40).collect()))
-}
-
-/// Reads a time of day, `09:30`.
-pub fn parse_time(text: &str) -> Result<NaiveTime, SpecError> {
-    let word = text.trim();
-    let shape = word.len() == 5
-        && word
-            .bytes()
-            .enumerate()
-            .all(|(i, b)| if i == 2 { b == b':' } else { b.is_ascii_digit() });
-    let parsed = if shape {
-        NaiveTime::parse_from_str(word, "%H:%M").ok()
-    } else {
-        None
-    };
-    parsed.ok_or_else(|| SpecError::Time(text.chars().take(40).collect()))
-}
-
-/// Checks a day of the month.
-pub fn parse_day(day: i64) -> Result<u8, SpecError> {
-    match u8::try_from(day) {
-        Ok(d) if (1..=31).contains(&d) => Ok(d),
-        _ => Err(SpecError::Day(day)),
-    }
 }
 
 fn clock(time: NaiveTime) -> String {
@@ -233,28 +152,8 @@ mod tests {
     }
 
     #[test]
-    fn weekdays_have_names_only() {
-        for text in ["mon", "Monday", "MON", "周一", "星期一", "礼拜一", " mon "] {
-            assert_eq!(parse_weekday(text), Ok(Weekday::Mon), "{text}");
-        }
-        assert_eq!(parse_weekday("周日"), parse_weekday("星期天"));
-        for text in ["1", "0", "", "周八", "m", "月曜"] {
-            assert!(parse_weekday(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn times_are_written_one_way() {
-        assert_eq!(parse_time("09:30"), Ok(NaiveTime::from_hms_opt(9, 30, 0).unwrap()));
-        for text in ["9:30", "24:00", "09:60", "0930", "09:30:00", "+9:30", "九点半"] {
-            assert!(parse_time(text).is_err(), "{text}");
-        }
-        assert!(parse_day(0).is_err() && parse_day(32).is_err() && parse_day(31).is_ok());
-    }
-
-    #[test]
     fn weekly_and_monthly() {
-        let time = parse_time("09:30").unwrap();
+        let time = NaiveTime::from_hms_opt(9, 30, 0).unwrap();
         let weekly = Spec::Weekly {
             weekday: Weekday::Mon,
             time,
@@ -276,7 +175,7 @@ mod tests {
 
     #[test]
     fn workdays_of_the_month_follow_the_calendar() {
-        let time = parse_time("10:00").unwrap();
+        let time = NaiveTime::from_hms_opt(10, 0, 0).unwrap();
         let china: Arc<dyn Workdays> = Arc::new(WorkdayTable::china().unwrap());
         let first = Spec::Workday {
             nth: NthWorkday::First(1),
@@ -304,23 +203,5 @@ mod tests {
             workdays: Arc::new(MondayToFriday),
         };
         assert_eq!(none.next_after("2026-02-01T00:00:00".parse().unwrap()), None);
-    }
-
-    #[test]
-    fn nth_reads_what_people_write() {
-        assert_eq!(NthWorkday::parse("first_workday"), Ok(NthWorkday::First(1)));
-        assert_eq!(NthWorkday::parse("1st_workday"), Ok(NthWorkday::First(1)));
-        assert_eq!(NthWorkday::parse("3rd_workday"), Ok(NthWorkday::First(3)));
-        assert_eq!(NthWorkday::parse("last_workday"), Ok(NthWorkday::Last(1)));
-        for text in [
-            "2_workday",
-            "2rd_workday",
-            "0th_workday",
-            "11th_workday",
-            "workday",
-            "last",
-        ] {
-            assert!(NthWorkday::parse(text).is_err(), "{text}");
-        }
     }
 }

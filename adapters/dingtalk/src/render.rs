@@ -10,16 +10,19 @@
 //! |---|---|
 //! | `title` | text, the header |
 //! | `text1` … `text8` | markdown |
-//! | `form` | form; value `{"fields":[{"name","label","type","required","options":[{"value","text"}]}]}` with types `TEXT`, `TEXT_AREA`, `SELECT`, `MULTI_SELECT`, `DATE` |
+//! | `form` | form; value `{"fields":[{"name","label","type","required","options":[{"value","text"}]}]}` with types `TEXT`, `SELECT`, `MULTI_SELECT`, `DATE` |
 //! | `form_submit` | the form's button; its callback has the parameters `action` = `form_action` and `form` = the values |
 //! | `form_action` | (not shown) |
 //! | `button1` … `button6` | buttons; the callback has the parameter `action` = `action1` … `action6` |
 //! | `style1` … `style6` | `normal`, `primary` or `danger`, the look of the button |
 //! | `action1` … `action6` | (not shown) |
 //!
-//! The shape of the form component's value follows the card builder's own samples and is not part of
-//! the reference pages. Values hold at most 1 KB each (`protocols/dingtalk.md`, 6.4): longer content
-//! is split over the text variables, and what does not fit there is sent as messages before the card.
+//! The form's value and its answer (`params.form`, choices as `{"index","value"}`) are those of the
+//! platform's own example (gh:open-dingtalk/dingtalk-card-examples, 表单组件的使用与更新); it has one
+//! kind of text field, so several lines are typed into one. Values hold at most 1 KB each
+//! (`protocols/dingtalk.md`, 6.4): longer content is split over the text variables, and what does not
+//! fit there is sent as messages before the card. That example's form is longer than 1 KB, so forms
+//! may have 4 KB here.
 
 use hutong_model::{
     Block, Button, ButtonStyle, Chart, ChartKind, Field, FieldKind, Form, Inline, Message, RenderError, Table, UserId,
@@ -34,6 +37,8 @@ pub const TEXT_BYTES: usize = 6000;
 pub const VALUE_BYTES: usize = 1000;
 pub const TEXTS: usize = 8;
 pub const BUTTONS: usize = 6;
+/// The example's form has about as much.
+pub const FORM_BYTES: usize = 4096;
 const TITLE_CHARS: usize = 60;
 const LABEL_CHARS: usize = 40;
 
@@ -295,8 +300,7 @@ fn form_value(form: &Form) -> Result<String, RenderError> {
             "required": field.required,
         });
         let (kind, choices) = match &field.kind {
-            FieldKind::Text { multiline: false, .. } => ("TEXT", None),
-            FieldKind::Text { multiline: true, .. } => ("TEXT_AREA", None),
+            FieldKind::Text { .. } => ("TEXT", None),
             FieldKind::Select(choices) => ("SELECT", Some(options(choices))),
             FieldKind::MultiSelect(choices) => ("MULTI_SELECT", Some(options(choices))),
             FieldKind::Date => ("DATE", None),
@@ -305,17 +309,14 @@ fn form_value(form: &Form) -> Result<String, RenderError> {
         if let Some(choices) = choices {
             out["options"] = choices.into();
         }
-        if let FieldKind::Text { max_chars, .. } = &field.kind {
-            out["maxLength"] = (*max_chars).into();
-        }
         out
     };
     let text = json!({ "fields": form.fields.iter().map(field).collect::<Vec<_>>() }).to_string();
-    if text.len() > 1024 {
+    if text.len() > FORM_BYTES {
         return Err(RenderError::TooLarge {
             what: "form of a card",
             bytes: text.len(),
-            limit: 1024,
+            limit: FORM_BYTES,
         });
     }
     Ok(text)

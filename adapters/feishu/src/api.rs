@@ -29,6 +29,9 @@ const WHOLE_CALL: Duration = Duration::from_secs(15);
 const MAX_ANSWER: usize = 8 << 20;
 /// A token that was refused right after it was fetched by force is not fetched again at once.
 const FORCED_APART: Duration = Duration::from_secs(2);
+/// A read that met a rate limit is tried this many times more, after the wait the platform asks for.
+const READ_RETRIES: u32 = 2;
+const LONGEST_READ_WAIT: Duration = Duration::from_secs(5);
 /// Pages of one listing; 1,000 pages of 100 are the largest chats many times over.
 const MAX_PAGES: usize = 1000;
 
@@ -335,7 +338,8 @@ impl Api {
         serde_json::from_slice(&answer).map_err(|_| Failure::Unknown("an answer that cannot be read".to_owned()))
     }
 
-    /// `GET` without a key.
+    /// `GET` without a key. Reads are safe to repeat, so that a listing of many small departments waits
+    /// out the limit per second instead of failing half-way.
     pub async fn get(&self, path: String, query: Vec<(String, String)>) -> Result<Value, Failure> {
         let call = Call {
             method: Method::Get,
@@ -345,6 +349,15 @@ impl Api {
             key: KeyPlace::None,
             then: Then::Nothing,
         };
+        for _ in 0..READ_RETRIES {
+            match self.call(&call, "").await {
+                Err(Failure::Code { code, after_ms, .. }) if matches!(codes::class(code), Class::Rate(_)) => {
+                    let wait = Duration::from_millis(after_ms.unwrap_or(1000).max(50));
+                    tokio::time::sleep(wait.min(LONGEST_READ_WAIT)).await;
+                }
+                other => return other,
+            }
+        }
         self.call(&call, "").await
     }
 

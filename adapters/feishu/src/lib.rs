@@ -25,6 +25,8 @@ mod directory;
 mod escape;
 mod normalise;
 mod render;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod verify;
 mod wire;
 

@@ -8,7 +8,7 @@
 pub mod commands;
 mod edit;
 mod issue;
-mod store;
+pub mod store;
 pub mod when;
 
 #[cfg(test)]

@@ -248,7 +248,8 @@ impl Ctx<'_> {
     }
 }
 
-/// `{cardParamMap}` with texts only: keys up to 100 bytes, values up to 1 KB.
+/// `{cardParamMap}` with texts only: keys up to 100 bytes, values up to 1 KB, or 4 KB for an object
+/// (the platform's own example of a form has more than 1 KB).
 fn params(data: Option<&Value>, code: &str) -> Result<BTreeMap<String, String>, Refusal> {
     let map = data.and_then(|d| d.get("cardParamMap")).and_then(Value::as_object);
     let map = map.ok_or_else(|| no(code, "cardParamMap"))?;
@@ -257,7 +258,8 @@ fn params(data: Option<&Value>, code: &str) -> Result<BTreeMap<String, String>, 
         let Some(text) = value.as_str() else {
             return Err(no("param.invalid", format!("{key} 必须是字符串")));
         };
-        if key.len() > 100 || text.len() > 1024 {
+        let object = text.starts_with('{') && serde_json::from_str::<Map<String, Value>>(text).is_ok();
+        if key.len() > 100 || text.len() > if object { 4096 } else { 1024 } {
             return Err(no("param.invalid", format!("{key} 太长：{} 字节", text.len())));
         }
         out.insert(key.clone(), text.to_owned());

@@ -306,7 +306,6 @@ fn field(value: &Value) -> ScreenField {
         name: text("name").to_owned(),
         label: seen(text("label")),
         kind: match text("type") {
-            "TEXT_AREA" => "textarea",
             "SELECT" => "select",
             "MULTI_SELECT" => "multi_select",
             "DATE" => "date",

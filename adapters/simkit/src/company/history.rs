@@ -139,8 +139,23 @@ impl Writer<'_> {
             if self.dice.chance(wanted - count as f64) {
                 count += 1;
             }
-            for _ in 0..count {
-                self.play(day);
+            let hours = self.group.hours.weights();
+            let weights: Vec<f64> = hours.iter().map(|(_, w)| *w).collect();
+            let mut starts: Vec<i64> = (0..count)
+                .map(|_| {
+                    let hour = hours.get(self.dice.weighted(&weights)).map_or(10, |(h, _)| *h);
+                    let minute = hour * 60 + self.dice.between(0, 59);
+                    day.at_minute(minute).millis() + self.dice.between(0, 59_999)
+                })
+                .collect();
+            starts.sort_unstable();
+            // Two dialogues of one group at the same moment would be hard to follow.
+            let mut free = i64::MIN;
+            for start in starts {
+                let start = start.max(free);
+                if let Some(end) = self.play(day, Timestamp(start)) {
+                    free = end.millis() + self.dice.between(90_000, 600_000);
+                }
             }
         }
     }
@@ -156,15 +171,11 @@ impl Writer<'_> {
         }
     }
 
-    fn play(&mut self, day: Date) {
-        let Some(index) = self.choose(day) else { return };
-        let Some(scene) = self.scenes.get(index) else { return };
+    /// Plays a dialogue from `at` on; returns when it has ended.
+    fn play(&mut self, day: Date, mut at: Timestamp) -> Option<Timestamp> {
+        let index = self.choose(day)?;
+        let scene = self.scenes.get(index)?;
         self.used.entry(index).or_default().push(day);
-        let hours = self.group.hours.weights();
-        let weights: Vec<f64> = hours.iter().map(|(_, w)| *w).collect();
-        let hour = hours.get(self.dice.weighted(&weights)).map_or(10, |(h, _)| *h);
-        let start = day.at_minute(hour * 60 + self.dice.between(0, 59));
-        let mut at = Timestamp(start.millis() + self.dice.between(0, 59_999));
 
         let cast = self.cast(scene);
         let mut chosen: HashMap<&'static str, &'static str> = HashMap::new();
@@ -184,10 +195,11 @@ impl Writer<'_> {
                 at = Timestamp(at.millis() + self.pause(scene, n, line));
             }
             if Date::of(at) != day || minute_of_day(at) > NIGHT || at >= self.end {
-                return;
+                return None;
             }
-            previous = self.line(line, at, day, &cast, &mut chosen, previous).or(None);
+            previous = self.line(line, at, day, &cast, &mut chosen, previous);
         }
+        Some(at)
     }
 
     /// A fitting scene: not one of the last six working days, the least used first.

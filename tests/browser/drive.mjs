@@ -1,0 +1,286 @@
+// Drives the demo page in a real browser and fails when something a visitor would notice is wrong.
+//
+//   node drive.mjs http://127.0.0.1:8080 [folder for screenshots] [path of chromium]
+//
+// What it does: picks a person, thanks a colleague in a group of every platform and waits for the
+// bot's line, asks for points in private, presses a button (or sends a form) and waits for the
+// answer, moves the time, and looks at both languages and at the width of a phone.
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const [base, folder = 'screenshots', executablePath = process.env.CHROMIUM || '/usr/bin/chromium'] = process.argv.slice(2);
+if (!base) {
+  console.error('usage: node drive.mjs BASE_URL [SCREENSHOT_FOLDER] [CHROMIUM]');
+  process.exit(2);
+}
+const PATIENCE = 20_000;
+const failures = [];
+const done = [];
+
+async function step(name, work) {
+  const begin = Date.now();
+  try {
+    const note = await work();
+    done.push(name);
+    console.log(`ok    ${name} (${Date.now() - begin} ms)${note ? ': ' + note : ''}`);
+  } catch (error) {
+    failures.push(name);
+    console.log(`FAIL  ${name}: ${String(error.message || error).split('\n').slice(0, 4).join(' | ')}`);
+  }
+}
+function check(condition, text) {
+  if (!condition) throw new Error(text);
+}
+async function until(what, test, patience = PATIENCE) {
+  const end = Date.now() + patience;
+  for (;;) {
+    const value = await test();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await new Promise((go) => setTimeout(go, 100));
+  }
+}
+
+await mkdir(folder, { recursive: true });
+const browser = await chromium.launch({
+  executablePath,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'],
+});
+
+async function open(options, path = '') {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'zh-CN', ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  page.complaints = [];
+  page.on('pageerror', (error) => page.complaints.push(`script: ${error.message}`));
+  page.on('console', (message) => {
+    // A refused act (409) is told to the visitor; everything else is our fault.
+    if (message.type() === 'error' && !/40[49]/.test(message.text())) page.complaints.push(`console: ${message.text()}`);
+  });
+  page.on('request', (request) => {
+    if (new URL(request.url()).origin !== new URL(base).origin) page.complaints.push(`asks elsewhere: ${request.url()}`);
+  });
+  await page.goto(new URL(path, base).href);
+  await page.locator('#chats .chat').first().waitFor({ state: 'attached' });
+  return page;
+}
+const shot = (page, name) => page.screenshot({ path: join(folder, `${name}.png`) });
+const quiet = (page) => check(page.complaints.length === 0, page.complaints.join('; '));
+
+/** Ids of the bot's items in the open chat. */
+const botItems = (page) => page.locator('.msg.frombot').evaluateAll((all) => all.map((n) => n.dataset.id));
+async function newBotItem(page, before, matches = /./s) {
+  return until(`an answer of the bot that matches ${matches}`, async () => {
+    for (const item of await page.locator('.msg.frombot').elementHandles()) {
+      const id = await item.getAttribute('data-id').catch(() => null);
+      if (!id || before.includes(id)) continue;
+      const text = await item.innerText().catch(() => '');
+      if (matches.test(text)) return { id, text };
+    }
+    return null;
+  });
+}
+async function say(page, text) {
+  await page.fill('#input', text);
+  await page.keyboard.press('Escape');
+  await page.press('#input', 'Enter');
+  await until('an empty message field', async () => (await page.inputValue('#input')) === '');
+}
+
+/* ---------- a desktop, in Chinese ---------- */
+
+const page = await open({});
+const platforms = await page.locator('.platform').evaluateAll((all) => all.map((b) => b.dataset.platform));
+
+await step('the page is ready within a second', async () => {
+  const ms = await page.evaluate(async () => {
+    const [entry] = performance.getEntriesByType('navigation');
+    return entry.domContentLoadedEventEnd;
+  });
+  check(ms < 1000, `${Math.round(ms)} ms`);
+  check((await page.getAttribute('html', 'lang')) === 'zh-CN', 'Chinese for a Chinese browser');
+  return `${Math.round(ms)} ms`;
+});
+
+await step('a person is found by department and chosen', async () => {
+  await page.click('#me');
+  await page.fill('#people-filter', '测试');
+  const count = await page.locator('#people-list .person').count();
+  check(count > 0 && count < 60, `${count} people for one department`);
+  const name = await page.locator('#people-list .person strong').nth(1).innerText();
+  await shot(page, 'people');
+  await page.locator('#people-list .person').nth(1).click();
+  await until('the chosen person', async () => (await page.innerText('#me-name')) === name);
+  return name;
+});
+
+for (const platform of platforms) {
+  await step(`${platform}: thanks in a group are answered`, async () => {
+    await page.click(`.platform[data-platform="${platform}"]`);
+    await until('the platform', () => page.evaluate((p) => document.body.dataset.platform === p, platform));
+    const groups = page.locator('#chats ul').last().locator('.chat');
+    await groups.first().waitFor();
+    // The first group of which the visitor is a member.
+    for (const key of await page.locator('#chats .chat').evaluateAll((all) => all.map((b) => b.dataset.key))) {
+      if (key.startsWith('app:')) continue;
+      await page.click(`#chats .chat[data-key="${key}"]`);
+      await page.locator('#composer, #join').locator('visible=true').first().waitFor();
+      if (await page.isVisible('#composer')) break;
+    }
+    await page.locator('.msg').first().waitFor();
+    const before = await botItems(page);
+    await page.locator('#examples .chip').first().click();
+    await page.locator('#picker li').first().waitFor();
+    await page.keyboard.press('Enter');
+    await page.locator('#input').pressSequentially('帮我一起定位了驱动掉帧的问题 #客户第一');
+    const typed = await page.inputValue('#input');
+    const receiver = /感谢 @(\S+) /.exec(typed)?.[1];
+    check(receiver, `a colleague is named in "${typed}"`);
+    await page.keyboard.press('Enter');
+    const mine = page.locator('.msg.mine').last();
+    await until('the own message', async () => (await mine.innerText()).includes('定位了驱动掉帧'));
+    check((await mine.locator('.mention').count()) === 2, 'the bot and the colleague are mentioned');
+    const answer = await newBotItem(page, before, /分|\+\d|谢|point/i);
+    await shot(page, `${platform}-thanks`);
+    return answer.text.replace(/\s+/g, ' ').slice(0, 80);
+  });
+
+  await step(`${platform}: the steps behind it are shown`, async () => {
+    const event = page.locator('#trace .event').first();
+    await event.waitFor();
+    await until('a delivered effect', async () => (await page.locator('#trace .state.s-sent, #trace .state.s-done').count()) > 0);
+  });
+
+  await step(`${platform}: a private card answers to a click`, async () => {
+    const direct = page.locator('#chats .chat[data-key^="app:"]');
+    if ((await direct.count()) === 0) return 'no private chat on this platform';
+    await direct.first().click();
+    await page.locator('#composer').waitFor();
+    for (const command of ['/积分', '/帮助', '/周报', '/排行', '/我']) {
+      const before = await botItems(page);
+      await say(page, command);
+      const { id } = await newBotItem(page, before);
+      const card = page.locator(`.msg[data-id="${id}"]`);
+      if (command === '/积分') check(/\d/.test(await card.innerText()), 'the points are a number');
+      const button = card.locator('.buttons .cardbutton[type=button]:not(.danger)').first();
+      const form = card.locator('.cardform');
+      const pressable = (await button.count()) > 0;
+      if (!pressable && (await form.count()) === 0) continue;
+      const said = await page.innerText('#messages');
+      if (pressable) await button.click();
+      else {
+        for (const input of await form.locator('input[type=text], textarea').all()) await input.fill('接线图放进知识库');
+        for (const box of await form.locator('input[type=checkbox]').all()) await box.check();
+        await form.locator('[type=submit]').click();
+      }
+      await until('a changed card or an answer', async () => (await page.innerText('#messages')) !== said);
+      await shot(page, `${platform}-card`);
+      return `${command}, ${pressable ? 'button' : 'form'}`;
+    }
+    throw new Error('no command was answered with buttons or a form');
+  });
+}
+
+await step('Enter that belongs to an input method sends nothing', async () => {
+  await page.fill('#input', '输入中');
+  const before = await page.locator('.msg').count();
+  await page.evaluate(() => {
+    const field = document.getElementById('input');
+    field.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true, cancelable: true }));
+    field.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', keyCode: 229, bubbles: true, cancelable: true }));
+  });
+  await page.waitForTimeout(300);
+  check((await page.inputValue('#input')) === '输入中', 'the text stays');
+  check((await page.locator('.msg').count()) === before, 'nothing was sent');
+  await page.fill('#input', '');
+});
+
+await step('what people write stays text', async () => {
+  const evil = '<img src=x onerror="document.title=1"> <b>粗</b> [点我](javascript:alert(1))';
+  await say(page, evil);
+  const mine = page.locator('.msg.mine').last();
+  await until('the own message', async () => (await mine.innerText()).includes('<b>粗</b>'));
+  check((await page.locator('#messages .bubble img, #messages .bubble b, #messages a[href^="javascript"]').count()) === 0, 'no markup came out of it');
+});
+
+await step('older messages load at the top', async () => {
+  const key = await page.locator('#chats .chat:not([data-key^="app:"])').first().getAttribute('data-key');
+  await page.click(`#chats .chat[data-key="${key}"]`);
+  await page.locator('.msg').first().waitFor();
+  const before = await page.locator('.msg').count();
+  if (before < 50) return `only ${before} messages in this chat`;
+  await page.locator('#log').evaluate((n) => n.scrollTo(0, 0));
+  await until('more messages', async () => (await page.locator('.msg').count()) > before || /开头/.test(await page.innerText('#older')));
+  return `${before}, then ${await page.locator('.msg').count()}`;
+});
+
+await step('the time can be moved', async () => {
+  const before = await page.innerText('#clock-time');
+  await page.click('[data-jump="hour"]');
+  await until('another time', async () => (await page.innerText('#clock-time')) !== before, 120_000);
+  return `${before} to ${await page.innerText('#clock-time')}`;
+});
+
+await step('everything that can be pressed has a name', async () => {
+  const nameless = await page.evaluate(() =>
+    [...document.querySelectorAll('button, a, input, textarea, select')]
+      .filter((n) => !(n.getAttribute('aria-label') || n.textContent.trim() || n.labels?.length || n.getAttribute('title')))
+      .map((n) => n.outerHTML.slice(0, 80)));
+  check(nameless.length === 0, nameless.join(' '));
+  const ids = await page.evaluate(() => [...document.querySelectorAll('[id]')].map((n) => n.id));
+  check(new Set(ids).size === ids.length, 'no id stands twice');
+});
+
+await step('the browser has nothing to complain about', async () => quiet(page));
+await page.context().close();
+
+/* ---------- English, dark, and a phone ---------- */
+
+await step('English for an English browser, and a switch', async () => {
+  const english = await open({ locale: 'en-GB', colorScheme: 'dark' });
+  check((await english.getAttribute('html', 'lang')) === 'en', 'the language of the browser');
+  await english.locator('.msg').first().waitFor({ state: 'attached' });
+  check(/Behind the scenes/.test(await english.innerText('body')), 'English words');
+  await shot(english, 'english-dark');
+  const where = new URL(english.url());
+  await english.click('#lang');
+  await until('Chinese', async () => (await english.getAttribute('html', 'lang')) === 'zh-CN');
+  check(new URL(english.url()).searchParams.get('c') === where.searchParams.get('c'), 'the chat stays open');
+  await english.reload();
+  check((await english.getAttribute('html', 'lang')) === 'zh-CN', 'the choice is remembered');
+  quiet(english);
+  await english.context().close();
+});
+
+for (const [width, height] of [[390, 844], [320, 640]]) {
+  await step(`a phone of ${width} pixels shows one pane at a time and never scrolls sideways`, async () => {
+    const phone = await open({ viewport: { width, height }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 });
+    const sideways = async (where) => {
+      const wide = await phone.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth
+        || document.body.scrollWidth - document.body.clientWidth || document.getElementById('log').scrollWidth - document.getElementById('log').clientWidth);
+      check(wide <= 0, `${where}: ${wide} pixels too wide`);
+      const panes = await phone.locator('.pane').evaluateAll((all) => all.filter((n) => n.offsetParent !== null || getComputedStyle(n).display !== 'none').length);
+      check(panes === 1, `${where}: ${panes} panes`);
+    };
+    await sideways('list');
+    await shot(phone, `phone${width}-list`);
+    await phone.locator('#chats .chat:not([data-key^="app:"])').first().tap();
+    await phone.locator('.msg').first().waitFor();
+    await sideways('conversation');
+    await shot(phone, `phone${width}-talk`);
+    await phone.tap('#to-list');
+    await phone.locator('#chats').waitFor();
+    await phone.tap('[data-tab="back"]');
+    await phone.locator('#clock-time').waitFor();
+    await sideways('backstage');
+    await shot(phone, `phone${width}-back`);
+    quiet(phone);
+    await phone.context().close();
+  });
+}
+
+await browser.close();
+console.log(`\n${done.length} ok, ${failures.length} failed; screenshots in ${folder}`);
+process.exit(failures.length ? 1 : 0);
