@@ -201,6 +201,9 @@ fn no_command_is_allowed_to_anybody_it_was_not_given_to() {
     let registry = Registry::build([
         (crate::rules::service::NAME, crate::rules::service::COMMANDS),
         (crate::rules::groups::NAME, crate::rules::groups::COMMANDS),
+        ("points", crate::rules::points::commands::COMMANDS),
+        ("columns", crate::rules::columns::commands::COMMANDS),
+        ("reports", crate::rules::reports::commands::COMMANDS),
     ])
     .unwrap();
     let scopes = [

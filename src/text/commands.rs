@@ -20,8 +20,21 @@ pub struct CommandText {
     pub usage_en: &'static str,
 }
 
+/// The lists of all speakers, in the order of the help.
+const LISTS: &[&[CommandText]] = &[
+    super::points::COMMANDS,
+    super::columns::COMMANDS,
+    super::reports::COMMANDS,
+    OWN,
+];
+
 /// All commands of the program, in the order of the help.
-pub const ALL: &[CommandText] = &[
+pub fn all() -> impl Iterator<Item = &'static CommandText> {
+    LISTS.iter().copied().flatten()
+}
+
+/// Of the service and of groups.
+const OWN: &[CommandText] = &[
     CommandText {
         id: "service.me",
         zh: &["我"],
@@ -89,7 +102,7 @@ pub const ALL: &[CommandText] = &[
 
 /// The texts of a command id.
 pub fn of(id: &str) -> Option<&'static CommandText> {
-    ALL.iter().find(|c| c.id == id)
+    all().find(|c| c.id == id)
 }
 
 /// What is wrong with an argument, and what would be right. One line.
