@@ -352,6 +352,10 @@ fn buttons_become_a_card_or_words() {
         .map(|b| b["msgtype"].clone())
         .collect();
     assert_eq!(kinds, ["markdown", "template_card"]);
+    let card = &message(&long, Place::Person).unwrap()[1]["template_card"];
+    assert!(card.get("sub_title_text").is_none(), "the words are said once");
+    assert_eq!(card["main_title"]["title"], "长文");
+    assert!(message(&Message::default(), Place::Answer).is_err());
 }
 
 #[test]
