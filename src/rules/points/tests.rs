@@ -129,6 +129,10 @@ async fn a_thank_you_from_end_to_end() {
         let report = verify(&t.store).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
         assert_eq!(report.transactions, 4);
+        let event = o.w.next_id();
+        let mut ctx = o.w.ctx(t.store.begin().await.unwrap(), event, &o.rule);
+        let lines = o.rule.me_lines(&mut ctx, &o.li, Lang::Zh).await.unwrap();
+        assert_eq!(lines, ["积分:本月 0.5 分,本周还可送出 5 分"]);
     }
 }
 
