@@ -156,6 +156,7 @@ async fn an_issue_from_submission_to_useful() {
         let pressed = d.w.click(&d.rule, &author, &button, Some("c1")).await.unwrap();
         assert!(pressed.to("card c1").contains("[有用 1]") && pressed.to("card c2").contains("[有用 1]"));
         assert_eq!(pressed.effects[0].state_key.as_deref(), Some("columns.card:fs:c1"));
+        d.w.now = at("2026-11-30T09:45");
         let pressed = d.w.click(&d.rule, &author, &button, Some("c1")).await.unwrap();
         assert_eq!(pressed.effects.len(), 1);
         assert!(pressed.to("card c1").contains("[有用 1]"));
