@@ -252,6 +252,13 @@ fn schedules_and_texts() {
         (schedules[0].id.as_str(), schedules[0].rule.as_str()),
         ("columns:news", "columns")
     );
+    // Down over Monday morning: on Tuesday Monday's minute is still looked at, so that it is told.
+    let due = crate::schedule::due(&schedules[0], Some(at("2026-11-27T10:00")), at("2026-12-01T08:00"));
+    let fired = due.iter().filter(|d| d.verdict == crate::schedule::Verdict::Fire);
+    assert_eq!(
+        fired.map(|d| d.occurrence.local_text()).collect::<Vec<_>>(),
+        ["2026-11-30T09:30"]
+    );
     for spec in commands::COMMANDS {
         assert!(
             crate::text::columns::COMMANDS.iter().any(|t| t.id == spec.id),

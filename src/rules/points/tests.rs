@@ -140,7 +140,8 @@ async fn a_thank_you_from_end_to_end() {
 async fn what_is_not_sent_is_explained_in_private() {
     let t = testing::sqlite().await.unwrap();
     let mut o = office(&t.store).await;
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+    let cases: &[Case<'_>] = &[
         (&[("li", "李敏")], "帮我定位了驱动问题", "不能给自己"),
         (&[], "帮我定位了驱动问题", "请 @ 一位同事"),
         (&[("chen", "陈晨")], "谢谢", "至少 6 个字"),
