@@ -30,7 +30,7 @@ impl Report {
     }
 }
 
-/// Change per account and currency.
+/// What a transaction moved, by whose and currency.
 type Net = BTreeMap<(String, Currency), i64>;
 
 #[derive(Default)]
