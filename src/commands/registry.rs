@@ -7,7 +7,7 @@ use hutong_model::{Mention, Segment, UserId};
 use super::CommandSpec;
 use super::parse::{Parsed, fold, parse};
 use crate::text::Lang;
-use crate::text::commands::{ALL, CommandText};
+use crate::text::commands::{CommandText, all};
 
 /// A command, its texts and the rule that answers it.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +68,7 @@ impl Registry {
             }
         }
         // Help speaks in the order of the texts.
-        entries.sort_by_key(|e| ALL.iter().position(|t| t.id == e.spec.id));
+        entries.sort_by_key(|e| all().position(|t| t.id == e.spec.id));
         let mut by_name: HashMap<String, usize> = HashMap::new();
         let mut max_words = 1;
         for (index, entry) in entries.iter().enumerate() {

@@ -87,9 +87,17 @@ pub const ALL: &[CommandText] = &[
     },
 ];
 
+/// Every command of every speaker.
+pub fn all() -> impl Iterator<Item = &'static CommandText> {
+    ALL.iter()
+        .chain(super::points::COMMANDS)
+        .chain(super::columns::COMMANDS)
+        .chain(super::reports::COMMANDS)
+}
+
 /// The texts of a command id.
 pub fn of(id: &str) -> Option<&'static CommandText> {
-    ALL.iter().find(|c| c.id == id)
+    all().find(|c| c.id == id)
 }
 
 /// What is wrong with an argument, and what would be right. One line.
