@@ -1,11 +1,11 @@
 //! Puts the rooms together: from a checked configuration to a running system. The only file that
 //! knows them all.
 
+mod chores;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -13,17 +13,30 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use hutong_model::{Clock, Secret};
+use hutong_model::{Adapter, AppId, Clock, Secret, Timestamp};
+use rand::Rng as _;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::store::{Grant, Subject, sync_config_roles};
 use crate::access::token::Signer;
-use crate::config::{Checked, Language};
+use crate::cli::check::dates;
+use crate::config::{Checked, Language, Who};
+use crate::delivery::{Delivery, DeliveryOptions};
+use crate::dispatch::Dispatcher;
+use crate::inbox::worker::{InboxSink, WorkMetrics, Worker};
 use crate::inbox::{Inbox, InboxOptions};
 use crate::ingress::{self, Ingress, IngressMetrics};
-use crate::rules::{App, Env};
-use crate::store::{Store, StoreOptions};
+use crate::rules::columns::when::Calendar;
+use crate::rules::service::Service;
+use crate::rules::{App, Env, Rule};
+use crate::schedule::Scheduler;
+use crate::store::{Store, StoreError, StoreOptions};
 use crate::text::Lang;
+use crate::trace::Trace;
+
+pub use chores::{SyncOutcome, sync_directory};
 
 /// A system that is built and not yet running.
 pub struct Hutong {
@@ -33,18 +46,35 @@ pub struct Hutong {
     pub env: Arc<ArcSwap<Env>>,
     pub ingress: Arc<Ingress>,
     pub clock: Arc<dyn Clock>,
+    pub rules: Vec<Arc<dyn Rule>>,
+    pub trace: Trace,
+    pub work_metrics: Arc<WorkMetrics>,
+    worker: Arc<Worker>,
+    /// Rung when effects were committed.
+    effects: Arc<Notify>,
+    /// Taken by [`Hutong::start`]; stepped by [`Hutong::settle`].
+    driven: Mutex<Option<Driven>>,
+}
+
+struct Driven {
+    delivery: Delivery,
+    scheduler: Scheduler,
 }
 
 impl Hutong {
     /// Opens the store and prepares every room. Nothing is received or sent yet.
-    pub async fn build(config: Checked, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    ///
+    /// `trace` keeps what was done and why, for people who watch.
+    pub async fn build(config: Checked, clock: Arc<dyn Clock>, trace: Trace) -> anyhow::Result<Self> {
         let store = Store::open(config.store.url.expose(), &StoreOptions::default())
             .await
             .with_context(|| format!("opening the store {}", config.store.shown()))?;
-        let key = store::signing_key(&store, clock.now())
+        let now = clock.now();
+        let key = store::signing_key(&store, now)
             .await
             .context("reading the signing key")?;
-        let env = environment(&config, key);
+        enter_roles(&store, &config, now).await.context("entering the roles")?;
+        let env = Arc::new(ArcSwap::from_pointee(environment(&config, key)));
         let options = InboxOptions {
             keep: config.retention.dedupe,
             ..InboxOptions::default()
@@ -52,13 +82,47 @@ impl Hutong {
         let inbox = Inbox::open(store.clone(), clock.clone(), options)
             .await
             .context("opening the inbox")?;
-        let apps = config
-            .apps
-            .iter()
-            .map(|a| (a.id.as_str().to_owned(), a.adapter.clone()))
-            .collect();
+
+        let calendar = calendar(&config, now);
+        let others = crate::rules::all(&config, &calendar).context("reading a schedule")?;
+        let assembled = Service::in_front_of(others).map_err(|problems| {
+            let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!("the commands do not fit together: {}", list.join("; "))
+        })?;
+        let rules = assembled.rules.clone();
+        let dispatcher = Arc::new(Dispatcher::new(assembled));
+
+        let effects = Arc::new(Notify::new());
+        let sink = Arc::new(InboxSink::new(inbox.work.clone()));
+        let adapters: HashMap<AppId, Arc<dyn Adapter>> =
+            config.apps.iter().map(|a| (a.id.clone(), a.adapter.clone())).collect();
+        let delivery = Delivery::new(
+            store.clone(),
+            adapters.clone(),
+            clock.clone(),
+            rand::rng().next_u64(),
+            effects.clone(),
+            sink.clone(),
+            DeliveryOptions {
+                companies: config.apps.iter().map(|a| (a.id.clone(), a.company.clone())).collect(),
+                ..DeliveryOptions::default()
+            },
+        );
+        let schedules = rules.iter().flat_map(|r| r.schedules()).collect();
+        let scheduler = Scheduler::new(store.clone(), schedules, sink, clock.clone());
+        let work_metrics = Arc::new(WorkMetrics::default());
+        let worker = Arc::new(Worker {
+            store: store.clone(),
+            env: env.clone(),
+            dispatcher,
+            clock: clock.clone(),
+            work: inbox.work.clone(),
+            effects: effects.clone(),
+            metrics: work_metrics.clone(),
+            trace: trace.clone(),
+        });
         let ingress = Arc::new(Ingress {
-            apps,
+            apps: adapters.into_iter().map(|(id, a)| (id.into(), a)).collect(),
             inbox: inbox.clone(),
             clock: clock.clone(),
             metrics: Arc::new(IngressMetrics::default()),
@@ -67,9 +131,15 @@ impl Hutong {
             config: Arc::new(config),
             store,
             inbox,
-            env: Arc::new(ArcSwap::from_pointee(env)),
+            env,
             ingress,
             clock,
+            rules,
+            trace,
+            work_metrics,
+            worker,
+            effects,
+            driven: Mutex::new(Some(Driven { delivery, scheduler })),
         })
     }
 
@@ -83,27 +153,44 @@ impl Hutong {
     }
 
     /// Starts everything that runs by itself. Ends when cancelled.
-    pub fn start(&self, cancel: &CancellationToken) -> TaskTracker {
+    pub async fn start(&self, cancel: &CancellationToken) -> TaskTracker {
         let tasks = TaskTracker::new();
-        let (store, clock, keep, stop) = (
-            self.store.clone(),
-            self.clock.clone(),
-            self.config.retention.dedupe,
-            cancel.clone(),
-        );
-        tasks.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(Duration::from_secs(60)) => {}
-                }
-                if let Err(error) = crate::inbox::prune(&store, clock.now(), keep).await {
-                    tracing::warn!(%error, "retention.inbox failed; it will be tried again");
-                }
-            }
-        });
+        let worker = self.worker.clone();
+        let stop = cancel.clone();
+        tasks.spawn(async move { worker.run(stop).await });
+        if let Some(Driven { delivery, scheduler }) = self.driven.lock().await.take() {
+            tasks.spawn(delivery.run(cancel.clone()));
+            tasks.spawn(scheduler.run(cancel.clone()));
+        }
+        chores::spawn(&tasks, self, cancel);
         tasks.close();
         tasks
+    }
+
+    /// Does everything that can be done at the present time of the clock, step by step: due ticks,
+    /// events, effects, and what follows from their results. For tests and for driven time; does
+    /// nothing after [`Hutong::start`]. Returns when something is due next.
+    pub async fn settle(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut driven = self.driven.lock().await;
+        let Some(Driven { delivery, scheduler }) = driven.as_mut() else {
+            return Ok(None);
+        };
+        loop {
+            let ticks = scheduler.tick(self.clock.now()).await?;
+            let work = self.worker.run_until_idle().await?;
+            let next = delivery.run_until_idle().await?;
+            // Results of deliveries may have come back as events.
+            let more = self.worker.run_until_idle().await?;
+            if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 {
+                return Ok([ticks.next_at, next].into_iter().flatten().min());
+            }
+        }
+    }
+
+    /// Rings the delivery, for callers that changed the outbox or the clock.
+    pub fn ring(&self) {
+        self.effects.notify_one();
+        self.inbox.work.notify_one();
     }
 }
 
@@ -111,6 +198,16 @@ async fn ready(State(store): State<Store>) -> (StatusCode, &'static str) {
     match store.ping().await {
         Ok(()) => (StatusCode::OK, "ready\n"),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n"),
+    }
+}
+
+fn calendar(config: &Checked, now: Timestamp) -> Calendar {
+    Calendar {
+        zone: config.company.zone,
+        workdays: Arc::new(dates::workdays(&config.holidays)),
+        on_holiday: config.schedule.on_holiday,
+        on_makeup_workday: config.schedule.on_makeup_workday,
+        today: crate::rules::local(config.company.zone, now).date_naive(),
     }
 }
 
@@ -137,7 +234,40 @@ fn environment(config: &Checked, key: Secret) -> Env {
             Language::English => Lang::En,
         },
         company_name: config.company.name.clone(),
-        post_to: BTreeMap::new(),
+        post_to: config
+            .chat_links
+            .iter()
+            .map(|l| (l.heard.clone(), l.post.clone()))
+            .collect(),
         public_url: config.server.public_url.clone(),
     }
+}
+
+/// The grants of the configuration, as the store takes them.
+fn grants(config: &Checked) -> Vec<Grant> {
+    let mut list = Vec::new();
+    for role in &config.roles {
+        for who in &role.people {
+            let (company, subject) = match who {
+                Who::Employee(number) => (config.company.id.clone(), Subject::Employee(number.clone())),
+                Who::User { app, user } => match config.apps.iter().find(|a| a.id == *app) {
+                    Some(a) => (a.company.clone(), Subject::Account(a.adapter.platform(), user.clone())),
+                    None => continue,
+                },
+            };
+            list.push(Grant {
+                company,
+                subject,
+                role: role.role,
+                scope: role.scope.clone(),
+            });
+        }
+    }
+    list
+}
+
+async fn enter_roles(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sync_config_roles(&mut tx, &grants(config), now).await?;
+    tx.commit().await
 }

@@ -10,16 +10,20 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Hutong;
+use crate::cli::check::dates;
 use crate::clock::SystemClock;
-use crate::config::{Checked, ProcessEnvironment};
+use crate::config::{Checked, Environment as _, Loader, ProcessEnvironment};
 use crate::ingress::{self, Limits};
+use crate::trace::Trace;
 
 /// Loads a configuration; problems are printed, all at once.
 pub(super) fn load(file: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Option<Checked>> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("reading the configuration {}", file.display()))?;
     let env = ProcessEnvironment::beside(file, clock);
-    match crate::config::load(&text, &file.display().to_string(), &env, crate::adapters::ALL) {
+    let check = dates::schedule_check(env.clock().now());
+    let loader = Loader::new(&env, crate::adapters::ALL).schedule_check(&check);
+    match loader.load(&text, &file.display().to_string()) {
         Ok(checked) => Ok(Some(checked)),
         Err(problems) => {
             eprint!("{}", problems.render(false));
@@ -35,12 +39,12 @@ pub(super) async fn serve(file: &Path) -> anyhow::Result<ExitCode> {
     };
     crate::telemetry::start(&config.log);
     let listen = config.server.listen;
-    let system = Hutong::build(config, clock).await?;
+    let system = Hutong::build(config, clock, Trace::default()).await?;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
     let cancel = CancellationToken::new();
-    let tasks = system.start(&cancel);
+    let tasks = system.start(&cancel).await;
     tracing::info!(listen = %listener.local_addr()?, apps = system.config.apps.len(), "serving");
     let server = tokio::spawn(ingress::serve(
         listener,

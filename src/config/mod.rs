@@ -51,6 +51,7 @@ use toml::de::{DeTable, DeValue};
 
 mod app;
 pub mod builtin;
+mod chat_link;
 mod env;
 mod field;
 mod nearest;
@@ -69,6 +70,7 @@ mod source;
 pub(crate) mod tests;
 
 pub use app::App;
+pub use chat_link::ChatLink;
 pub use env::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use field::{Field, Located, Wrong, duration_text, parse_duration};
 pub use problem::{Problem, Problems};
@@ -104,6 +106,7 @@ pub struct Checked {
     /// In the order of the file.
     pub apps: Vec<App>,
     pub roles: Vec<RoleGrant>,
+    pub chat_links: Vec<ChatLink>,
     pub rules: RulesConfig,
 }
 
@@ -202,6 +205,7 @@ impl<'a> Loader<'a> {
         };
         let apps = root.many_with("app", |reader| app::read(reader, &context));
         let roles = root.many();
+        let chat_links = root.many();
         let rules = RulesConfig::read(root);
         Some(Checked {
             server: server?,
@@ -214,6 +218,7 @@ impl<'a> Loader<'a> {
             holidays: holidays?,
             apps: apps?,
             roles: roles?,
+            chat_links: chat_links?,
             rules: rules?,
         })
     }

@@ -69,9 +69,12 @@ pub struct Inbox {
     pub metrics: Arc<InboxMetrics>,
 }
 
+/// Who waits for a commit.
+type Reply = oneshot::Sender<Result<Accepted, NotStored>>;
+
 struct Request {
     rows: Vec<NewEvent>,
-    reply: oneshot::Sender<Result<Accepted, NotStored>>,
+    reply: Reply,
 }
 
 /// At most this many rows share a commit: bounds how long the first of them waits.
@@ -209,7 +212,7 @@ impl Committer {
     async fn commit(&mut self, batch: &mut Vec<Request>) {
         let now = self.clock.now();
         let mut rows: Vec<NewEvent> = Vec::new();
-        let mut waiting: Vec<(oneshot::Sender<Result<Accepted, NotStored>>, Vec<EventId>)> = Vec::new();
+        let mut waiting: Vec<(Reply, Vec<EventId>)> = Vec::new();
         let mut later: Vec<Request> = Vec::new();
         let total: usize = batch.iter().map(|r| r.rows.len()).sum();
         let limit = quantum(total);

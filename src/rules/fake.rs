@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hutong_model::{
-    Ability, Action, Adapter, Answer, AppId, Block, Body, BoxFuture, CallError, Capabilities, ChatId, ChatKind,
-    ChatRef, CompanyId, DepartmentId, DepartmentRecord, Event, EventId, Limits, Mention, Message, MessageId, Outcome,
-    Page, PersonRecord, Platform, Prepared, RawRequest, Received, Rejection, RenderError, Secret, SeeClass, Target,
+    Ability, Action, Adapter, AppId, Block, Body, BoxFuture, CallError, Capabilities, ChatId, ChatKind, ChatRef,
+    CompanyId, DepartmentId, DepartmentRecord, Event, EventId, Limits, Mention, Message, MessageId, Outcome, Page,
+    PersonRecord, Platform, Prepared, RawRequest, Received, Rejection, RenderError, Secret, SeeClass, Target,
     Timestamp, UserId,
 };
 
@@ -35,7 +35,6 @@ impl Adapter for FakeAdapter {
         &self.caps
     }
     fn receive(&self, _: &RawRequest<'_>, _: Timestamp) -> Received {
-        let _ = Answer::text("");
         Received::Rejected(Rejection::Malformed)
     }
     fn prepare(&self, action: &Action) -> Result<Vec<Prepared>, RenderError> {

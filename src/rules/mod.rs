@@ -13,15 +13,43 @@ pub mod service;
 #[cfg(test)]
 pub mod testkit;
 
+use std::sync::Arc;
+
 use hutong_model::{BoxFuture, Event, EventHead, Message};
 
 use crate::commands::{Call, Click, CommandSpec};
+use crate::config::Checked;
 use crate::directory::Person;
-use crate::schedule::Schedule;
+use crate::schedule::{CronError, Schedule};
 use crate::store::StoreError;
 use crate::text::Lang;
 
+use columns::when::Calendar;
+
 pub use ctx::{App, Ctx, Env, PendingEffect, Who, local};
+
+/// All rules that the configuration switches on, in the order in which they see an event. The one
+/// line per rule.
+pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, CronError> {
+    let sections = &config.rules;
+    let mut rules: Vec<Arc<dyn Rule>> = Vec::new();
+    if !sections.groups.is_empty() {
+        rules.push(Arc::new(groups::Groups::new(sections.groups.clone(), calendar.zone)));
+    }
+    if let Some(points) = &sections.points {
+        rules.push(Arc::new(points::PointsRule::new(points.clone())));
+    }
+    if !sections.columns.is_empty() {
+        rules.push(Arc::new(columns::ColumnsRule::new(
+            sections.columns.clone(),
+            calendar.clone(),
+        )?));
+    }
+    if let Some(report) = &sections.report {
+        rules.push(Arc::new(reports::ReportsRule::new(report.clone(), calendar.clone())?));
+    }
+    Ok(rules)
+}
 
 /// A rule module.
 pub trait Rule: Send + Sync {

@@ -20,21 +20,8 @@ pub struct CommandText {
     pub usage_en: &'static str,
 }
 
-/// The lists of all speakers, in the order of the help.
-const LISTS: &[&[CommandText]] = &[
-    super::points::COMMANDS,
-    super::columns::COMMANDS,
-    super::reports::COMMANDS,
-    OWN,
-];
-
 /// All commands of the program, in the order of the help.
-pub fn all() -> impl Iterator<Item = &'static CommandText> {
-    LISTS.iter().copied().flatten()
-}
-
-/// Of the service and of groups.
-const OWN: &[CommandText] = &[
+pub const ALL: &[CommandText] = &[
     CommandText {
         id: "service.me",
         zh: &["我"],
@@ -99,6 +86,14 @@ const OWN: &[CommandText] = &[
         usage_en: "/group rule show dept-rd\n/group rule pause dept-rd",
     },
 ];
+
+/// Every command of every speaker.
+pub fn all() -> impl Iterator<Item = &'static CommandText> {
+    ALL.iter()
+        .chain(super::points::COMMANDS)
+        .chain(super::columns::COMMANDS)
+        .chain(super::reports::COMMANDS)
+}
 
 /// The texts of a command id.
 pub fn of(id: &str) -> Option<&'static CommandText> {

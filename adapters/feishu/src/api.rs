@@ -218,8 +218,7 @@ impl Api {
         let answer = match self.exchange(request).await {
             Ok(bytes) => bytes,
             Err(Failure::Unknown(reason)) => return Err(Failure::NotSent(format!("access token: {reason}"))),
-            Err(Failure::Status { status, after_ms }) if status != 429 => {
-                let _ = after_ms;
+            Err(Failure::Status { status, .. }) if status != 429 => {
                 return Err(Failure::NotSent(format!("access token: http {status}")));
             }
             Err(other) => return Err(other),

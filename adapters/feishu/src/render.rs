@@ -131,9 +131,8 @@ fn inert_text(message: &Message) -> Option<String> {
                     shown.push_str(&text);
                     wire.push_str(&text);
                 }
-                Inline::Mention { user, name } if escape::may_be_mentioned(&user) => {
+                Inline::Mention { user, .. } if escape::may_be_mentioned(&user) => {
                     // Ids are letters, digits, `-_.@`; the inner text is only shown, so it stays empty.
-                    let _ = name;
                     wire.push_str(&format!("<at user_id=\"{user}\"></at>"));
                 }
                 Inline::Mention { name, .. } => {

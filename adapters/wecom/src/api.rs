@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::codes::{Class, classify, explain};
-use crate::config::may_respond;
+use crate::config::{is_loopback, may_respond};
 use crate::prepare::{Call, CardHandle, mark};
 
 /// Answers larger than this are not read.
@@ -44,7 +44,7 @@ pub struct Client {
     base: Url,
     clock: Arc<dyn Clock>,
     credentials: Credentials,
-    token: tokio::sync::Mutex<Option<Token>>,
+    token: tokio::sync::Mutex<Held>,
     tried: Mutex<HashSet<String>>,
 }
 
@@ -52,7 +52,24 @@ pub struct Client {
 struct Token {
     value: Secret,
     refresh_at: Timestamp,
+    until: Timestamp,
 }
+
+/// What is known about the access token.
+#[derive(Debug, Clone)]
+enum Held {
+    Nothing,
+    Token(Token),
+    /// The platform refused the secret; asking again in series blocks our address for an hour.
+    Refused {
+        until: Timestamp,
+        code: i64,
+        text: String,
+    },
+}
+
+/// How long a refused secret is not tried again.
+const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// Why a call gave no result.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,19 +101,22 @@ impl Client {
     pub fn new(base: Url, clock: Arc<dyn Clock>, credentials: Credentials) -> Result<Self, String> {
         // Another part of the program may have installed a provider: then that one serves.
         let _ = rustls_provider();
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(3))
             .timeout(Duration::from_secs(15))
             .redirect(reqwest::redirect::Policy::none())
-            .pool_idle_timeout(Duration::from_secs(20))
-            .build()
-            .map_err(|e| e.without_url().to_string())?;
+            .pool_idle_timeout(Duration::from_secs(20));
+        if is_loopback(&base) {
+            // A company's proxy knows no way to this machine.
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|e| e.without_url().to_string())?;
         Ok(Self {
             http,
             base,
             clock,
             credentials,
-            token: tokio::sync::Mutex::new(None),
+            token: tokio::sync::Mutex::new(Held::Nothing),
             tried: Mutex::new(HashSet::new()),
         })
     }
@@ -167,36 +187,60 @@ impl Client {
         };
         let mut held = self.token.lock().await;
         let now = self.clock.now();
-        if let Some(token) = held.as_ref()
-            && now < token.refresh_at
-            && refused != Some(&token.value)
-        {
-            return Ok(token.value.clone());
+        let mut spare = None;
+        match &*held {
+            Held::Token(token) if refused != Some(&token.value) => {
+                if now < token.refresh_at {
+                    return Ok(token.value.clone());
+                }
+                spare = Some(token.clone()).filter(|t| now < t.until);
+            }
+            Held::Refused { until, code, text } if now < *until => {
+                return Err(Fail::Auth {
+                    code: *code,
+                    text: text.clone(),
+                });
+            }
+            _ => {}
         }
+        match self.fetch_token(corp_id, secret, now).await {
+            Ok(token) => {
+                let value = token.value.clone();
+                *held = Held::Token(token);
+                Ok(value)
+            }
+            Err(Fail::Auth { code, text }) => {
+                *held = Held::Refused {
+                    until: now + REFUSED_FOR,
+                    code,
+                    text: text.clone(),
+                };
+                Err(Fail::Auth { code, text })
+            }
+            // Renewed early, there is time to try again.
+            Err(fail) => spare.map(|t| t.value).ok_or(fail),
+        }
+    }
+
+    async fn fetch_token(&self, corp_id: &str, secret: &Secret, now: Timestamp) -> Result<Token, Fail> {
         let url = self.url("gettoken", &[("corpid", corp_id), ("corpsecret", secret.expose())]);
-        let answer = match self.exchange(url, Payload::Get).await {
-            Ok(answer) => answer,
+        let answer = self.exchange(url, Payload::Get).await.map_err(|fail| match fail {
             // Whatever became of this request, the call it was for has not been made.
-            Err(Fail::Unknown(reason) | Fail::NotSent(reason)) => {
-                return Err(Fail::NotSent(format!("no access token: {reason}")));
-            }
-            Err(Fail::Http(status)) => return Err(Fail::NotSent(format!("no access token: http {status}"))),
-            Err(Fail::Code { code, text }) if classify(code) == Class::Refused => {
-                return Err(Fail::Auth { code, text });
-            }
-            Err(other) => return Err(other),
-        };
+            Fail::Unknown(reason) | Fail::NotSent(reason) => Fail::NotSent(format!("no access token: {reason}")),
+            Fail::Http(status) => Fail::NotSent(format!("no access token: http {status}")),
+            Fail::Code { code, text } if classify(code) == Class::Refused => Fail::Auth { code, text },
+            other => other,
+        })?;
         let value = answer.get("access_token").and_then(Value::as_str).unwrap_or_default();
         if value.is_empty() {
             return Err(Fail::NotSent("no access token in the answer".into()));
         }
-        let life = answer.get("expires_in").and_then(Value::as_u64).unwrap_or(7200);
-        let value = Secret::new(value);
-        *held = Some(Token {
-            value: value.clone(),
-            refresh_at: now + Duration::from_secs(life) * 4 / 5,
-        });
-        Ok(value)
+        let life = Duration::from_secs(answer.get("expires_in").and_then(Value::as_u64).unwrap_or(7200));
+        Ok(Token {
+            value: Secret::new(value),
+            refresh_at: now + life * 4 / 5,
+            until: now + life,
+        })
     }
 
     /// A call with the access token.

@@ -12,6 +12,8 @@ use crate::text::{Dialect, cut, line_leaf, safe_url};
 
 /// Text of a card beyond which the words go into a message of their own.
 pub(crate) const CARD_TEXT: usize = 512;
+/// The same where there is no other message to put them into.
+pub(crate) const LONG_CARD_TEXT: usize = 2048;
 const BUTTONS: usize = 6;
 
 /// The words of a card: everything but title, controls and pictures, as plain text.
@@ -47,9 +49,16 @@ fn card_head(message: &Message, limit: usize) -> (String, String) {
 
 /// Cards for the controls of a message (document 90236, section on template cards), or `None` when
 /// no card type can hold them (text fields, dates, too many choices).
-pub(crate) fn cards(message: &Message) -> Option<Vec<Value>> {
-    let (title, body) = card_head(message, 4 * CARD_TEXT);
-    let long = body.len() > CARD_TEXT;
+///
+/// Words of more than `room` bytes are left out: the caller says them in another message.
+pub(crate) fn cards(message: &Message, room: usize) -> Option<Vec<Value>> {
+    let (mut title, mut body) = card_head(message, usize::MAX);
+    if body.len() > room {
+        body.clear();
+        if title.is_empty() {
+            title = "请选择 Please choose".to_owned();
+        }
+    }
     let mut out = Vec::new();
     let buttons: Vec<&Button> = message
         .blocks
@@ -86,9 +95,6 @@ pub(crate) fn cards(message: &Message) -> Option<Vec<Value>> {
         }
         add_links(&mut card, message);
         out.push(card);
-    }
-    if long && out.is_empty() {
-        return None;
     }
     Some(out).filter(|cards| !cards.is_empty())
 }
@@ -185,13 +191,13 @@ fn form_card(form: &Form, title: &str, body: &str) -> Option<Value> {
 /// button is grey (`replace_text`, document 94888).
 pub fn card_update(message: &Message) -> Value {
     if message.interactive()
-        && let Some(mut cards) = cards(message)
+        && let Some(mut cards) = cards(message, LONG_CARD_TEXT)
         && cards.len() == 1
         && let Some(card) = cards.pop()
     {
         return card;
     }
-    let (title, body) = card_head(message, 2 * CARD_TEXT);
+    let (title, body) = card_head(message, LONG_CARD_TEXT);
     let mut card = json!({
         "card_type": "button_interaction",
         "main_title": {"title": title},

@@ -117,10 +117,18 @@ fn message(
     attachments: Vec<Attachment>,
     reply_context: Option<String>,
 ) -> Body {
-    let mentions_all = content.iter().any(|s| match s {
-        Segment::Mention(m) => matches!(m.name.as_deref(), Some("所有人" | "all")),
-        _ => false,
-    });
+    // `@所有人` is nobody's name.
+    let mut mentions_all = false;
+    let content = content
+        .into_iter()
+        .map(|segment| match segment {
+            Segment::Mention(Mention { name: Some(name), .. }) if matches!(name.as_str(), "所有人" | "all") => {
+                mentions_all = true;
+                Segment::Text(format!("@{name}"))
+            }
+            other => other,
+        })
+        .collect();
     Body::Message(Box::new(MessageEvent {
         message: id,
         chat,

@@ -13,7 +13,7 @@
 use hutong_model::{Block, Button, Chart, Field, FieldKind, Inline, Message, RenderError, Table};
 use serde_json::{Value, json};
 
-use crate::card::{CARD_TEXT, card_body, cards};
+use crate::card::{CARD_TEXT, LONG_CARD_TEXT, card_body, cards};
 use crate::text::{Dialect, clean, cut, fit, guard, leaf, line_leaf, safe_url};
 
 /// Bytes kept free in messages that get an invisible mark, see [`crate::api`].
@@ -63,11 +63,11 @@ impl Place {
 /// The bodies to send, in order: each has `msgtype` and the object of that name.
 pub fn message(message: &Message, place: Place) -> Result<Vec<Value>, RenderError> {
     if place == Place::Answer {
-        return Ok(vec![answer(message)]);
+        return answer(message).map(|body| vec![body]);
     }
     let mut out = Vec::new();
     let card = if place.cards() && message.interactive() {
-        cards(message)
+        cards(message, CARD_TEXT)
     } else {
         None
     };
@@ -109,25 +109,24 @@ pub fn message(message: &Message, place: Place) -> Result<Vec<Value>, RenderErro
 }
 
 /// An AI bot has one call for its answer: what does not fit is cut.
-fn answer(message: &Message) -> Value {
+fn answer(message: &Message) -> Result<Value, RenderError> {
     if message.interactive()
-        && card_body(message).len() <= 4 * CARD_TEXT
-        && let Some(cards) = cards(message)
+        && card_body(message).len() <= LONG_CARD_TEXT
+        && let Some(cards) = cards(message, LONG_CARD_TEXT)
         && let [card] = &cards[..]
     {
-        return json!({"msgtype": "template_card", "template_card": card});
+        return Ok(json!({"msgtype": "template_card", "template_card": card}));
     }
     let mut lines = Lines::of(message, Dialect::MarkdownV2, Mentions::Names);
     let mut parts = lines.pack(Place::Answer.markdown_limit() - '…'.len_utf8());
-    let mut content = if parts.is_empty() {
-        String::new()
-    } else {
-        parts.swap_remove(0)
-    };
+    if parts.is_empty() {
+        return Err(RenderError::Invalid("the message is empty".into()));
+    }
+    let mut content = parts.swap_remove(0);
     if !parts.is_empty() {
         content.push('…');
     }
-    json!({"msgtype": "markdown", "markdown": {"content": content}})
+    Ok(json!({"msgtype": "markdown", "markdown": {"content": content}}))
 }
 
 fn written(message: &Message, place: Place) -> Result<Vec<Value>, RenderError> {

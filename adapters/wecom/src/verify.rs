@@ -297,4 +297,28 @@ mod tests {
         let text = format!("{:?}", keys());
         assert!(!text.contains("Token") && text.contains("ww1"), "{text}");
     }
+
+    #[test]
+    fn encryption_is_the_recorded_one_byte_for_byte() {
+        let path = format!(
+            "{}/tests/vectors/crypto/encrypt-deterministic.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let cases = file["cases"].as_array().unwrap();
+        assert_eq!(cases.len(), 8);
+        for case in cases {
+            let get = |name: &str| case[name].as_str().unwrap();
+            let aes = Secret::new(get("encoding_aes_key"));
+            let keys = Keys::new(Secret::new(get("token")), &aes, get("receiveid")).unwrap();
+            let prefix = hex::decode(get("random16_hex")).unwrap().try_into().unwrap();
+            let encrypt = keys.encrypt(get("message"), prefix);
+            assert_eq!(encrypt, get("encrypt"), "{}", get("id"));
+            assert_eq!(
+                keys.sign(get("timestamp"), get("nonce"), &encrypt),
+                get("msg_signature")
+            );
+            assert_eq!(keys.decrypt(&encrypt).unwrap(), get("message"));
+        }
+    }
 }

@@ -335,6 +335,15 @@ async fn a_wrong_secret_is_told_and_not_tried_again() {
             "{outcome:?}"
         );
         assert_eq!(script.seen().len(), 1, "the call itself was never made");
+        assert!(matches!(
+            deliver(&door, &to_user("hi")).await,
+            Outcome::AuthExpired { .. }
+        ));
+        assert_eq!(
+            script.seen().len(),
+            1,
+            "wrong secrets in series would block our address"
+        );
     }
 }
 

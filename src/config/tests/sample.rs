@@ -60,6 +60,7 @@ fn expected() -> Checked {
         holidays: Holidays { file: None },
         apps: Vec::new(),
         roles: Vec::new(),
+        chat_links: Vec::new(),
         rules: RulesConfig::default(),
     }
 }

@@ -22,7 +22,7 @@ use self::config::Column;
 use self::when::{Calendar, When};
 use crate::commands::{Call, Click, CommandSpec};
 use crate::rules::{Ctx, Rule, RuleError};
-use crate::schedule::{CronError, Misfire, Schedule};
+use crate::schedule::{CronError, Misfire, Schedule, Spec};
 
 /// Name of the rule and first word of its schedule ids (`columns:weekly-news`).
 pub const NAME: &str = "columns";
@@ -84,7 +84,12 @@ impl Rule for ColumnsRule {
                 rule: NAME.to_owned(),
                 spec: e.when.asked(),
                 zone: e.column.zone.unwrap_or(self.calendar.zone),
-                misfire: Misfire::Once,
+                // Asked every day where an issue may move: the newest missed minute need not be the one
+                // that counts. A cron expression may fire often; of those only the newest is made up for.
+                misfire: match e.when.asked() {
+                    Spec::Cron(_) => Misfire::Once,
+                    _ => Misfire::All,
+                },
                 // Later ones still arrive, so that the editors hear what did not appear.
                 grace: e.column.lateness.max(std::time::Duration::from_secs(86_400)),
             })

@@ -156,6 +156,7 @@ async fn an_issue_from_submission_to_useful() {
         let pressed = d.w.click(&d.rule, &author, &button, Some("c1")).await.unwrap();
         assert!(pressed.to("card c1").contains("[有用 1]") && pressed.to("card c2").contains("[有用 1]"));
         assert_eq!(pressed.effects[0].state_key.as_deref(), Some("columns.card:fs:c1"));
+        d.w.now = at("2026-11-30T09:45");
         let pressed = d.w.click(&d.rule, &author, &button, Some("c1")).await.unwrap();
         assert_eq!(pressed.effects.len(), 1);
         assert!(pressed.to("card c1").contains("[有用 1]"));
@@ -250,6 +251,13 @@ fn schedules_and_texts() {
     assert_eq!(
         (schedules[0].id.as_str(), schedules[0].rule.as_str()),
         ("columns:news", "columns")
+    );
+    // Down over Monday morning: on Tuesday Monday's minute is still looked at, so that it is told.
+    let due = crate::schedule::due(&schedules[0], Some(at("2026-11-27T10:00")), at("2026-12-01T08:00"));
+    let fired = due.iter().filter(|d| d.verdict == crate::schedule::Verdict::Fire);
+    assert_eq!(
+        fired.map(|d| d.occurrence.local_text()).collect::<Vec<_>>(),
+        ["2026-11-30T09:30"]
     );
     for spec in commands::COMMANDS {
         assert!(

@@ -129,6 +129,10 @@ async fn a_thank_you_from_end_to_end() {
         let report = verify(&t.store).await.unwrap();
         assert_eq!(report.problems, Vec::<String>::new());
         assert_eq!(report.transactions, 4);
+        let event = o.w.next_id();
+        let mut ctx = o.w.ctx(t.store.begin().await.unwrap(), event, &o.rule);
+        let lines = o.rule.me_lines(&mut ctx, &o.li, Lang::Zh).await.unwrap();
+        assert_eq!(lines, ["积分:本月 0.5 分,本周还可送出 5 分"]);
     }
 }
 
@@ -136,7 +140,8 @@ async fn a_thank_you_from_end_to_end() {
 async fn what_is_not_sent_is_explained_in_private() {
     let t = testing::sqlite().await.unwrap();
     let mut o = office(&t.store).await;
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+    let cases: &[Case<'_>] = &[
         (&[("li", "李敏")], "帮我定位了驱动问题", "不能给自己"),
         (&[], "帮我定位了驱动问题", "请 @ 一位同事"),
         (&[("chen", "陈晨")], "谢谢", "至少 6 个字"),

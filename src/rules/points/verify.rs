@@ -30,6 +30,9 @@ impl Report {
     }
 }
 
+/// What a transaction moved, by whose and currency.
+type Net = BTreeMap<(String, Currency), i64>;
+
 #[derive(Default)]
 struct Check {
     transactions: i64,
@@ -38,7 +41,7 @@ struct Check {
     balances: BTreeMap<(String, String), i64>,
     reversed: BTreeSet<i64>,
     /// Net effect per transaction that may still be reversed.
-    nets: BTreeMap<i64, (EntryKind, BTreeMap<(String, Currency), i64>)>,
+    nets: BTreeMap<i64, (EntryKind, Net)>,
     causes: BTreeMap<String, i64>,
     caps: BTreeMap<&'static str, BTreeMap<(String, String), i64>>,
 }

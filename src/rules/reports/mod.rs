@@ -37,6 +37,8 @@ pub const NAME: &str = "reports";
 pub const WEEKLY: &str = "reports:weekly";
 /// A message within this time that mentions somebody who asked is an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30 * 60);
+/// A report that is later than this is not wanted any more.
+const LATEST: Duration = Duration::from_secs(3 * 86_400);
 /// How long a recall can still correct the counts.
 const REMEMBER_DAYS: u64 = 14;
 /// Mentions of one message that are looked at.
@@ -245,8 +247,9 @@ impl Rule for ReportsRule {
             rule: NAME.to_owned(),
             spec: self.when.asked(),
             zone: self.calendar.zone,
-            misfire: Misfire::Once,
-            grace: Duration::from_secs(12 * 3600),
+            // Asked every day: the newest missed minute need not be the one that counts.
+            misfire: Misfire::All,
+            grace: LATEST,
         }]
     }
 

@@ -370,15 +370,14 @@ async fn no_rate_where_not_all_is_seen() {
 
 #[tokio::test]
 async fn small_figures_stay_hidden() {
-    let t = testing::sqlite().await.unwrap();
     for (members, active, expected) in [
         (20, 4, "不公开"),
         (20, 17, "不公开"),
         (20, 20, "20/20"),
         (7, 6, "每工作日"),
     ] {
-        let t2 = testing::sqlite().await.unwrap();
-        let mut town = Town::new(&t2.store, members).await;
+        let t = testing::sqlite().await.unwrap();
+        let mut town = Town::new(&t.store, members).await;
         town.w.now = at("2026-11-17T10:00");
         for n in 0..active {
             town.post("fs", &format!("u{n}"), "早", With::default()).await;
@@ -387,7 +386,6 @@ async fn small_figures_stay_hidden() {
         assert!(card.contains(expected), "{members} {active}: {card}");
         assert_eq!(card.contains("参与率"), expected == "20/20", "{card}");
     }
-    drop(t);
 }
 
 #[tokio::test]

@@ -344,8 +344,9 @@ async fn the_bot_greets_a_group_once_and_an_external_one_only_says_why_not() {
         let mut tx = kit.test.store.begin().await.unwrap();
         let fs = hutong_model::AppId::new("fs").unwrap();
         let mut directory = Directory::new(&mut tx);
-        let guest = directory.person_of(&company(), Platform::Feishu, &user("guest")).await;
-        assert_eq!(guest.unwrap(), None);
+        let (company, guest) = (company(), user("guest"));
+        let guest = directory.person_of(&company, Platform::Feishu, &guest);
+        assert_eq!(guest.await.unwrap(), None);
         assert!(directory.chat(&fs, &group("g2").id).await.unwrap().unwrap().external);
         assert!(!directory.chat(&fs, &group("g1").id).await.unwrap().unwrap().external);
         assert_eq!(directory.groups(&fs).await.unwrap().len(), 2);

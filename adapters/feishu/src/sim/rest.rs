@@ -233,15 +233,57 @@ fn handle(sim: &FeishuSim, world: &mut World, call: &Call, pushes: &mut Vec<Push
     }
 }
 
-/// The route with ids left out, for counts.
+/// The words of all routes; every other segment is an id.
+const WORDS: [&str; 42] = [
+    "attendees",
+    "auth",
+    "batch",
+    "batch_get_id",
+    "batch_send",
+    "bot",
+    "calendar",
+    "calendars",
+    "card",
+    "chats",
+    "children",
+    "contact",
+    "departments",
+    "events",
+    "files",
+    "find_by_department",
+    "im",
+    "images",
+    "info",
+    "interactive",
+    "internal",
+    "is_in_chat",
+    "members",
+    "message",
+    "messages",
+    "pins",
+    "primary",
+    "reactions",
+    "read_users",
+    "reply",
+    "scopes",
+    "tenant_access_token",
+    "update",
+    "urgent_app",
+    "users",
+    "v1",
+    "v2",
+    "v3",
+    "v4",
+    "event",
+    "docx",
+    "wiki",
+];
+
+/// The route with ids left out, for counts and limits.
 fn route_name(method: &str, path: &[String]) -> String {
     let plain: Vec<&str> = path
         .iter()
-        .map(|s| {
-            let id =
-                s.contains(['@', '-']) && s.len() > 8 || s.len() > 24 || s.starts_with("om_") || s.starts_with("oc_");
-            if id { "{id}" } else { s.as_str() }
-        })
+        .map(|s| if WORDS.contains(&s.as_str()) { s } else { "{id}" })
         .collect();
     format!("{method} /{}", plain.join("/"))
 }

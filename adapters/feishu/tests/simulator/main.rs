@@ -4,5 +4,6 @@
 mod actions;
 mod clicks;
 mod faults;
+mod recorded;
 mod stage;
 mod talk;

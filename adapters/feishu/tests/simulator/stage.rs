@@ -106,9 +106,13 @@ pub fn org() -> Org {
 }
 
 pub async fn stage_with(options: Vec<SimAppOptions>, limits: bool) -> Stage {
+    stage_of(org(), options, limits).await
+}
+
+pub async fn stage_of(org: Org, options: Vec<SimAppOptions>, limits: bool) -> Stage {
     let clock = ManualClock::at(START);
     let (sim, platform) = start(SimOptions {
-        org: org(),
+        org,
         clock: Arc::new(clock.clone()),
         port: 0,
         apps: options,

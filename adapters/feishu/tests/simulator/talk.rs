@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use hutong_feishu::sim::SimAppOptions;
+use hutong_model::Platform;
 use hutong_model::{Action, Adapter, Body, ChatKind, Inline, Message, MessageEvent, Target};
+use hutong_simkit::company::{self, PlatformApps, Player};
 use hutong_simkit::{ChatSel, Simulator, Verb};
 
 use crate::stage::*;
@@ -313,5 +315,36 @@ async fn many_people_talk_at_once_and_every_chat_stays_in_order() {
             .collect();
         assert_eq!(texts, (0..per_chat).map(|i| i.to_string()).collect::<Vec<_>>());
     }
+    stage.no_complaints();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_weeks_of_the_demo_company_are_played() {
+    let org = company::org(Platform::Feishu);
+    let stage = stage_of(org, vec![SimAppOptions::new(1, "胡同", true)], true).await;
+    let app = stage.bot().id.clone();
+    let apps = PlatformApps {
+        direct: app.clone(),
+        groups: vec![app],
+    };
+    let mut player = Player::new([(Platform::Feishu, apps)].into());
+    let begin = Instant::now();
+    let (mut steps, mut callbacks) = (0u32, 0);
+    for step in company::history(4, START, 7, company::monday_to_friday) {
+        if step.platform != Platform::Feishu {
+            continue;
+        }
+        stage.clock.set(step.at);
+        let done = player.play(stage.sim.as_ref(), &step).await.unwrap().unwrap();
+        assert_eq!(done.callbacks_failed, 0, "{step:?}");
+        steps += 1;
+        callbacks += done.callbacks_ok;
+    }
+    println!("{steps} steps, {callbacks} callbacks in {:?}", begin.elapsed());
+    assert!(steps > 500 && callbacks > 500);
+    let heard = stage.take();
+    assert_eq!(heard.len(), callbacks as usize);
+    assert!(heard.iter().all(|i| !matches!(i.body, Body::Other { .. })));
+    assert!(heard.windows(2).all(|w| w[0].occurred_at <= w[1].occurred_at));
     stage.no_complaints();
 }

@@ -119,3 +119,50 @@ pub fn percent(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encryption_is_the_recorded_one_byte_for_byte() {
+        let path = format!(
+            "{}/tests/vectors/crypto/encrypt-deterministic.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for case in file["cases"].as_array().unwrap() {
+            let get = |name: &str| case[name].as_str().unwrap();
+            let seal = Seal::new(get("token"), get("encoding_aes_key"), get("receiveid")).unwrap();
+            let random = hex::decode(get("random16_hex")).unwrap().try_into().unwrap();
+            let encrypt = seal.encrypt(get("message"), random);
+            assert_eq!(encrypt, get("encrypt"), "{}", get("id"));
+            assert_eq!(
+                seal.signature(get("timestamp"), get("nonce"), &encrypt),
+                get("msg_signature")
+            );
+            assert_eq!(seal.decrypt(&encrypt).unwrap(), get("message"));
+        }
+    }
+
+    #[test]
+    fn recorded_replies_open() {
+        let path = format!(
+            "{}/tests/vectors/crypto/replies-encrypted.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let mut count = 0;
+        for case in file["cases"].as_array().unwrap() {
+            let Ok(body) = serde_json::from_str::<serde_json::Value>(case["body"].as_str().unwrap()) else {
+                continue;
+            };
+            let get = |name: &str| case["credentials"][name].as_str().unwrap();
+            let seal = Seal::new(get("token"), get("encoding_aes_key"), get("receiveid")).unwrap();
+            let plain = seal.decrypt(body["encrypt"].as_str().unwrap()).unwrap();
+            assert_eq!(plain, case["expect"]["plaintext"].as_str().unwrap());
+            count += 1;
+        }
+        assert_eq!(count, 13);
+    }
+}

@@ -470,3 +470,81 @@ pub fn check_card(card: &Value, interactive: bool) -> Result<(), (i64, String)> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recorded_cards_are_accepted_and_drawn() {
+        let folder = format!("{}/tests/vectors/aibot", env!("CARGO_MANIFEST_DIR"));
+        let mut count = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let value: Value = serde_json::from_str(&std::fs::read_to_string(file.unwrap().path()).unwrap()).unwrap();
+            if let Some(found) = value.get("template_card") {
+                assert_eq!(check_card(found, true), Ok(()), "{found}");
+                assert!(matches!(card(found, &Names::new())[0], ScreenPart::Title { .. }));
+                count += 1;
+            }
+        }
+        assert!(count >= 8, "{count}");
+    }
+
+    #[test]
+    fn the_dialects_are_read_as_documented() {
+        let names = Names::from([("linjie".to_owned(), "林洁".to_owned())]);
+        let text = |t: &str| ScreenPart::Text { text: t.into() };
+        let v1 = content(
+            "# 周报\n**12** 次 <@LinJie>\n> 引\n- 不是列表",
+            Dialect::Markdown { mentions: true },
+            &names,
+        );
+        assert_eq!(
+            v1,
+            [
+                ScreenPart::Title {
+                    text: "周报".into(),
+                    color: "blue".into()
+                },
+                ScreenPart::Strong { text: "12".into() },
+                text(" 次 "),
+                ScreenPart::Mention {
+                    user: "LinJie".into(),
+                    name: "林洁".into(),
+                    everyone: false
+                },
+                ScreenPart::Break,
+                ScreenPart::Quote { text: "引".into() },
+                text("- 不是列表"),
+            ]
+        );
+        let v2 = content("- 一\n2. 二\n---\n<@linjie>", Dialect::MarkdownV2, &names);
+        assert_eq!(
+            v2,
+            [
+                ScreenPart::ListItem {
+                    ordered: false,
+                    number: 0,
+                    text: "一".into()
+                },
+                ScreenPart::ListItem {
+                    ordered: true,
+                    number: 2,
+                    text: "二".into()
+                },
+                ScreenPart::Divider,
+                text("<@linjie>"),
+            ]
+        );
+        let everyone = content(
+            "<@all> 看\u{200b}",
+            Dialect::Text {
+                anchors: true,
+                mentions: true,
+            },
+            &names,
+        );
+        assert!(matches!(&everyone[0], ScreenPart::Mention { everyone: true, .. }));
+        assert_eq!(everyone[1], text(" 看"), "what nobody sees is not shown");
+    }
+}

@@ -1,0 +1,96 @@
+//! What runs by itself beside the way of an event: the directory is read, old rows go.
+
+use std::time::Duration;
+
+use hutong_model::{Ability, AppId, Timestamp};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Hutong;
+use crate::directory::sync::{SyncError, SyncReport, refresh, sync_app};
+
+/// A full reading of the directory this often, beside what events tell.
+const FULL: Duration = Duration::from_secs(24 * 3600);
+/// After a failed reading.
+const AGAIN: Duration = Duration::from_secs(10 * 60);
+/// What events named without describing is read this often.
+const REFRESH: Duration = Duration::from_secs(5);
+
+/// What a reading of one app's directory came to.
+pub type SyncOutcome = (AppId, Result<SyncReport, SyncError>);
+
+/// Reads the directory of every app that may read one, one after the other.
+pub async fn sync_directory(system: &Hutong) -> Vec<SyncOutcome> {
+    let mut list = Vec::new();
+    for app in &system.config.apps {
+        let caps = app.adapter.capabilities();
+        if caps.can(Ability::ListDepartments) && caps.can(Ability::ListPeople) {
+            let result = sync_app(&system.store, app.adapter.as_ref(), &app.company, system.clock.as_ref()).await;
+            list.push((app.id.clone(), result));
+        }
+    }
+    list
+}
+
+pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationToken) {
+    for app in system.config.apps.clone() {
+        let caps = app.adapter.capabilities();
+        if !(caps.can(Ability::ListDepartments) && caps.can(Ability::ListPeople)) {
+            continue;
+        }
+        let (store, clock, cancel) = (system.store.clone(), system.clock.clone(), cancel.clone());
+        tasks.spawn(async move {
+            let mut due: Option<Timestamp> = None;
+            loop {
+                let now = clock.now();
+                if due.is_none_or(|at| now >= at) {
+                    due = Some(match sync_app(&store, app.adapter.as_ref(), &app.company, clock.as_ref()).await {
+                        Ok(report) => {
+                            tracing::info!(app = %app.id, people = report.people, departments = report.departments, left = report.left.len(), held = report.held, "directory.sync done");
+                            now + FULL
+                        }
+                        Err(error) => {
+                            tracing::warn!(app = %app.id, %error, "directory.sync failed; the mirror stays as it is");
+                            now + AGAIN
+                        }
+                    });
+                } else {
+                    match refresh(&store, app.adapter.as_ref(), &app.company, clock.as_ref()).await {
+                        Ok(true) => due = None,
+                        Ok(false) => {}
+                        Err(error) => tracing::debug!(app = %app.id, %error, "directory.refresh failed"),
+                    }
+                }
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    () = tokio::time::sleep(REFRESH) => {}
+                }
+            }
+        });
+    }
+    let (store, clock, retention, cancel) = (
+        system.store.clone(),
+        system.clock.clone(),
+        system.config.retention.clone(),
+        cancel.clone(),
+    );
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(Duration::from_secs(60)) => {}
+            }
+            let now = clock.now();
+            let keep = retention.dedupe.max(retention.inbox);
+            if let Err(error) = crate::inbox::prune(&store, now, keep).await {
+                tracing::warn!(%error, "retention.inbox failed; it will be tried again");
+            }
+            if let Err(error) = crate::delivery::store::prune(&store, now, retention.outbox).await {
+                tracing::warn!(%error, "retention.outbox failed; it will be tried again");
+            }
+            if let Err(error) = crate::schedule::store::prune(&store, now, retention.inbox).await {
+                tracing::warn!(%error, "retention.schedule failed; it will be tried again");
+            }
+        }
+    });
+}
