@@ -36,7 +36,7 @@ use crate::store::{Store, StoreError, StoreOptions};
 use crate::text::Lang;
 use crate::trace::Trace;
 
-pub use chores::{SyncOutcome, sync_directory};
+pub use chores::{SyncOutcome, introduce, sync_directory};
 
 /// A system that is built and not yet running.
 pub struct Hutong {
@@ -69,6 +69,12 @@ impl Hutong {
         let store = Store::open(config.store.url.expose(), &StoreOptions::default())
             .await
             .with_context(|| format!("opening the store {}", config.store.shown()))?;
+        Self::build_on(store, config, clock, trace).await
+    }
+
+    /// [`Hutong::build`] on a store that is open already; the address in the configuration is not
+    /// looked at.
+    pub async fn build_on(store: Store, config: Checked, clock: Arc<dyn Clock>, trace: Trace) -> anyhow::Result<Self> {
         let now = clock.now();
         let key = store::signing_key(&store, now)
             .await

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hutong_model::{Ability, AppId, Timestamp};
+use hutong_model::{Ability, Adapter, AppId, CallError, Timestamp};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,7 +32,38 @@ pub async fn sync_directory(system: &Hutong) -> Vec<SyncOutcome> {
     list
 }
 
+/// Asks every platform for what an app must know of itself, such as its own id in mentions.
+pub async fn introduce(system: &Hutong) -> Vec<(AppId, Result<(), CallError>)> {
+    let mut list = Vec::new();
+    for app in &system.config.apps {
+        list.push((app.id.clone(), probe(app.adapter.as_ref()).await));
+    }
+    list
+}
+
+async fn probe(adapter: &dyn Adapter) -> Result<(), CallError> {
+    match adapter.probe().await {
+        // Nothing to ask.
+        Err(CallError::NotPossible(_)) => Ok(()),
+        result => result,
+    }
+}
+
 pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationToken) {
+    for app in system.config.apps.clone() {
+        let cancel = cancel.clone();
+        tasks.spawn(async move {
+            let mut wait = Duration::from_secs(2);
+            while let Err(error) = probe(app.adapter.as_ref()).await {
+                tracing::warn!(app = %app.id, %error, "app.probe failed; it will be tried again");
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    () = tokio::time::sleep(wait) => {}
+                }
+                wait = (wait * 2).min(AGAIN);
+            }
+        });
+    }
     for app in system.config.apps.clone() {
         let caps = app.adapter.capabilities();
         if !(caps.can(Ability::ListDepartments) && caps.can(Ability::ListPeople)) {

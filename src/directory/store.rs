@@ -56,6 +56,29 @@ impl<'t> Directory<'t> {
         row.as_ref().map(read_person).transpose()
     }
 
+    /// Active people with an account on a platform who have exactly this name; at most two, which is
+    /// enough to see that a name is shared.
+    pub async fn people_named(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+        name: &str,
+    ) -> Result<Vec<Person>, StoreError> {
+        let sql = format!(
+            "{PERSON} WHERE p.company = $1 AND p.name = $2 AND p.active AND p.id IN \
+             (SELECT person FROM identity WHERE company = $1 AND platform = $3) ORDER BY p.id LIMIT 2"
+        );
+        let rows = self
+            .tx
+            .query(sql)
+            .bind(company)
+            .bind(name)
+            .bind(platform.as_str())
+            .all()
+            .await?;
+        rows.iter().map(read_person).collect()
+    }
+
     /// The person behind an account; one who was never met before is entered with what is known,
     /// and completed by the next sync.
     pub async fn ensure_person(

@@ -168,13 +168,21 @@ pub(super) async fn people(
         if mention.bot {
             return Ok(Err(Say::Bot));
         }
-        let Some(user) = &mention.user else {
-            return Ok(Err(Say::UnknownPerson { name }));
+        let person = match &mention.user {
+            Some(user) => {
+                ctx.directory()
+                    .ensure_person(&company, platform, user, mention.name.as_deref(), now)
+                    .await?
+            }
+            // Some platforms hand over the name alone: good enough where nobody shares it.
+            None => {
+                let mut named = ctx.directory().people_named(&company, platform, &name).await?;
+                match (named.pop(), named.is_empty()) {
+                    (Some(person), true) => person,
+                    _ => return Ok(Err(Say::UnknownPerson { name })),
+                }
+            }
         };
-        let person = ctx
-            .directory()
-            .ensure_person(&company, platform, user, mention.name.as_deref(), now)
-            .await?;
         if person.id == asker.person.id {
             return Ok(Err(Say::Yourself));
         }

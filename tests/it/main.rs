@@ -1,0 +1,9 @@
+//! Everything together: the real bot over real HTTP, in front of simulated platforms, on a database
+//! of each kind; the program itself as a process; and the house rules that no compiler checks.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
+mod support;
+
+mod columns;
+mod talk;
