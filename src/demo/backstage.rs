@@ -96,7 +96,8 @@ impl Behind {
 
     fn take(&self, step: trace::TraceItem) {
         // The result of an effect is seen at the effect itself, unless it leads to something new.
-        if step.kind == "effect_done" && step.effects.is_empty() {
+        // A schedule that found nothing to do is no news either.
+        if matches!(step.kind, "effect_done" | "tick") && step.effects.is_empty() {
             return;
         }
         let rule = TraceRule {
@@ -123,7 +124,8 @@ impl Behind {
             "tick" => None,
             _ => self.platforms.get(&step.app).copied(),
         };
-        let chat = step.lane.strip_prefix("chat:").map(str::to_owned);
+        // The inbox puts the app before the platform's own lane.
+        let chat = step.lane.split_once("chat:").map(|(_, chat)| chat.to_owned());
         let item = TraceItem {
             summary: self.summary(&step, platform, chat.as_deref()),
             id: step.event,

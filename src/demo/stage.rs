@@ -36,7 +36,8 @@ const IDLE: Duration = Duration::from_millis(200);
 const CHORES: Duration = Duration::from_secs(5);
 /// Events that a platform sends behind an answer arrive within this.
 const BEHIND: Duration = Duration::from_millis(15);
-const QUARTER_MS: i64 = 15 * 60 * 1000;
+/// Schedules stand on whole minutes, waits for permits do not.
+const MINUTE_MS: i64 = 60_000;
 /// Minutes of the day at which columns and reports appear.
 const MOMENTS: [i64; 3] = [9 * 60 + 30, 10 * 60, 16 * 60];
 /// Steps of one jump; more means that something never comes to rest.
@@ -173,7 +174,7 @@ impl Stage {
     /// [`Stage::pass`] for weeks: the quarter-hourly look at the department groups happens only at the
     /// moments of columns and reports, and whenever else the stage is stepped.
     pub async fn pass_quickly(&self, to: Timestamp) -> anyhow::Result<()> {
-        self.pass_by(to, |at| match at.millis() % QUARTER_MS {
+        self.pass_by(to, |at| match at.millis() % MINUTE_MS {
             0 => moment_from(at),
             _ => at,
         })

@@ -106,6 +106,7 @@ pub(super) async fn chats(
     let Query(q) = query?;
     let sim = &sim(&shared, q.platform)?.sim;
     let mut rows: Vec<ChatRow> = Vec::new();
+    let apps = sim.apps();
     for chat in sim.chats() {
         let own_direct = !chat.group && chat.person.as_deref() == Some(q.viewer.as_str());
         if chat.disbanded || !chat.group && !own_direct {
@@ -121,8 +122,12 @@ pub(super) async fn chats(
         };
         rows.push(ChatRow {
             app: if chat.group { None } else { chat.apps.first().cloned() },
+            // A private chat is known by whom it is with.
+            name: match apps.iter().find(|a| !chat.group && chat.apps.first() == Some(&a.id)) {
+                Some(app) => app.name.clone(),
+                None => chat.name,
+            },
             id: chat.id,
-            name: chat.name,
             group: chat.group,
             member,
             members: chat.members,
@@ -132,7 +137,7 @@ pub(super) async fn chats(
             preview,
         });
     }
-    for app in sim.apps() {
+    for app in apps {
         let open = rows.iter().any(|r| r.app.as_deref() == Some(app.id.as_str()));
         if !open && has_private_chats(app.kind) {
             rows.push(ChatRow {
