@@ -118,7 +118,7 @@ impl Platforms {
     /// Every app with its address `{base}/hook/{id}`, as an admin enters it in the developer console.
     pub async fn subscribe(&self, base: &str) -> Result<(), SimError> {
         for sim in &self.sims {
-            for app in sim.apps().into_iter().filter(|a| hears(a)) {
+            for app in sim.apps().into_iter().filter(hears) {
                 let url = format!("{base}/hook/{}", config_id(&app));
                 sim.subscribe(&app.id, &url).await?;
             }
@@ -303,4 +303,49 @@ impl Default for Cast {
 pub fn user_of(platform: Platform, employee_no: &str) -> Option<String> {
     let people = company::org(platform).people;
     people.into_iter().find(|p| p.employee_no == employee_no).map(|p| p.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use hutong_model::{ManualClock, Timestamp};
+
+    use super::*;
+    use crate::config::Loader;
+    use crate::demo::clock::DemoEnvironment;
+
+    #[tokio::test]
+    async fn the_configuration_fits_the_platforms_before_and_after_the_groups() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let now = Timestamp::from_secs(1_795_164_000);
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(now));
+        let mut platforms = Platforms::start(clock.clone(), [0; 3]).await.unwrap();
+        let env = DemoEnvironment(clock);
+        let load = |text: &str| Loader::new(&env, adapters::ALL).load(text, "t").unwrap();
+        let before = load(&platforms.config("sqlite://x.db", "127.0.0.1:0"));
+        assert_eq!((before.apps.len(), before.chat_links.len()), (7, 0));
+        let script = company::history(1, now, 7, company::monday_to_friday);
+        for step in script.take_while(|s| matches!(s.verb, Verb::CreateChat { .. })) {
+            platforms.play(&step).await.unwrap();
+        }
+        platforms.add_robots().await.unwrap();
+        let after = load(&platforms.config("sqlite://x.db", "127.0.0.1:0"));
+        assert_eq!(after.chat_links.len(), ROBOTS.len());
+        assert!(after.rules.columns.iter().all(|c| c.chats.len() == 3));
+        assert_eq!(after.rules.groups.len(), RULES.len());
+        assert!(platforms.sims.iter().all(|s| s.complaints().is_empty()));
+    }
+
+    #[test]
+    fn everybody_with_a_part_has_an_account() {
+        let cast = Cast::new();
+        for (platform, who) in [
+            (Platform::Feishu, &cast.admin),
+            (Platform::Feishu, &cast.feishu),
+            (Platform::Feishu, &cast.editor),
+            (Platform::DingTalk, &cast.dingtalk),
+            (Platform::WeCom, &cast.wecom),
+        ] {
+            assert!(user_of(platform, who).is_some(), "{platform} {who}");
+        }
+    }
 }

@@ -322,3 +322,16 @@ impl TimeControl for Hand {
         found.is_none_or(|day| self.0.workdays.is_workday(day))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_moment_may_be_tomorrow() {
+        let day = Date::of(Timestamp::from_secs(1_795_164_000));
+        assert_eq!(moment_from(day.at_minute(570)), day.at_minute(570));
+        assert_eq!(moment_from(day.at_minute(571)), day.at_minute(600));
+        assert_eq!(moment_from(day.at_minute(961)), day.plus(1).at_minute(570));
+    }
+}
