@@ -6,4 +6,6 @@
 mod support;
 
 mod columns;
+mod door;
+mod faults;
 mod talk;
