@@ -125,6 +125,7 @@ impl Hutong {
             work: inbox.work.clone(),
             effects: effects.clone(),
             metrics: work_metrics.clone(),
+            inbox: inbox.metrics.clone(),
             trace: trace.clone(),
         });
         let ingress = Arc::new(Ingress {

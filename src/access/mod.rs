@@ -52,7 +52,7 @@ impl Role {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     All,
-    /// `app:chat_id`
+    /// `app:chat_id`, or the chat id alone, which the platforms make unique.
     Chat(String),
     /// Department row id or name.
     Department(String),
@@ -72,7 +72,10 @@ impl Scope {
     pub fn covers(&self, place: &Place) -> bool {
         match self {
             Scope::All => true,
-            Scope::Chat(chat) => place.chat.as_deref() == Some(chat),
+            Scope::Chat(chat) => place
+                .chat
+                .as_deref()
+                .is_some_and(|here| here == chat || here.split_once(':').is_some_and(|(_, id)| id == chat)),
             Scope::Department(dept) => place.departments.iter().any(|d| d == dept),
         }
     }

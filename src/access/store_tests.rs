@@ -201,6 +201,9 @@ fn no_command_is_allowed_to_anybody_it_was_not_given_to() {
     let registry = Registry::build([
         (crate::rules::service::NAME, crate::rules::service::COMMANDS),
         (crate::rules::groups::NAME, crate::rules::groups::COMMANDS),
+        ("points", crate::rules::points::commands::COMMANDS),
+        ("columns", crate::rules::columns::commands::COMMANDS),
+        ("reports", crate::rules::reports::commands::COMMANDS),
     ])
     .unwrap();
     let scopes = [
@@ -209,6 +212,8 @@ fn no_command_is_allowed_to_anybody_it_was_not_given_to() {
         Scope::Chat("fs:oc_2".into()),
         Scope::Department("研发中心".into()),
         Scope::Department("市场部".into()),
+        Scope::Chat("oc_1".into()),
+        Scope::Chat("oc".into()),
     ];
     let place = |chat: Option<&str>, departments: &[&str]| Place {
         chat: chat.map(str::to_owned),
@@ -217,8 +222,8 @@ fn no_command_is_allowed_to_anybody_it_was_not_given_to() {
     // Index of the scopes above that reach each place.
     let places: [(Place, &[usize]); 4] = [
         (place(None, &[]), &[0]),
-        (place(Some("fs:oc_1"), &[]), &[0, 1]),
-        (place(Some("fs:oc_1"), &["研发中心"]), &[0, 1, 3]),
+        (place(Some("fs:oc_1"), &[]), &[0, 1, 5]),
+        (place(Some("fs:oc_1"), &["研发中心"]), &[0, 1, 3, 5]),
         (place(None, &["市场部", "海星"]), &[0, 4]),
     ];
     let mut cells = 0;
@@ -246,5 +251,5 @@ fn no_command_is_allowed_to_anybody_it_was_not_given_to() {
             }
         }
     }
-    assert_eq!(cells, registry.entries().len() * 4 * 8 * 5);
+    assert_eq!(cells, registry.entries().len() * 4 * 8 * 7);
 }

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub mod check;
+mod operate;
 mod serve;
 
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    #[command(flatten)]
+    Operate(operate::Operate),
 }
 
 /// Runs the program. 0: done; 1: failed; 2: the configuration or the arguments are wrong.
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
+        Command::Operate(command) => runtime.block_on(operate::run(&command)),
     };
     match result {
         Ok(code) => code,

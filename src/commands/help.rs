@@ -36,12 +36,14 @@ pub fn overview(registry: &Registry, reader: Reader<'_>) -> Message {
         lang,
     } = reader;
     let here = |e: &&Entry| !group || e.spec.place != AnswerPlace::Private;
-    let common: Vec<&Entry> = registry
+    let mut common: Vec<&Entry> = registry
         .entries()
         .iter()
         .filter(|e| for_everyone(e))
         .filter(here)
         .collect();
+    // What people come for stands before what is about the bot itself.
+    common.sort_by_key(|e| e.spec.id.starts_with("service."));
     let special: Vec<&Entry> = registry
         .entries()
         .iter()

@@ -23,11 +23,14 @@ use crate::schedule::{Schedule, TickSink};
 use crate::store::{Dialect, Store, StoreError, Tx};
 use crate::trace::{Trace, TraceItem};
 
-use super::accept::insert_own;
+use super::accept::{InboxMetrics, insert_own};
 use super::store::{self, Loaded, Work};
 
 /// Events in one transaction: bounds the work that one failure repeats.
 const BATCH: usize = 64;
+/// Under pressure a batch is followed by a pause of so many times its length.
+const SHARE_UNDER_PRESSURE: u32 = 12;
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 /// Attempts before an item is given up.
 pub const MAX_ATTEMPTS: i64 = 8;
 
@@ -52,6 +55,8 @@ pub struct Worker {
     /// Rung when effects were committed.
     pub effects: Arc<Notify>,
     pub metrics: Arc<WorkMetrics>,
+    /// Tells how busy receiving is.
+    pub inbox: Arc<InboxMetrics>,
     pub trace: Trace,
 }
 
@@ -402,13 +407,19 @@ impl Worker {
     pub async fn run(&self, cancel: CancellationToken) {
         loop {
             let rung = self.work.notified();
+            let started = Instant::now();
             let pause = match self.step().await {
                 Ok(step) if step != Step::default() => {
                     if cancel.is_cancelled() {
                         return;
                     }
-                    // Receiving comes first: a platform's deadline is seconds, a rule's is not.
-                    tokio::task::yield_now().await;
+                    // Receiving comes first: while many callers share commits, the rules get a small
+                    // part of the writer's time and catch up afterwards.
+                    if self.inbox.under_pressure() {
+                        tokio::time::sleep((started.elapsed() * SHARE_UNDER_PRESSURE).min(MAX_PAUSE)).await;
+                    } else {
+                        tokio::task::yield_now().await;
+                    }
                     continue;
                 }
                 Ok(_) => Duration::from_secs(1),

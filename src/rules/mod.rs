@@ -34,7 +34,7 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
     let sections = &config.rules;
     let mut rules: Vec<Arc<dyn Rule>> = Vec::new();
     if !sections.groups.is_empty() {
-        rules.push(Arc::new(groups::Groups::new(sections.groups.clone())));
+        rules.push(Arc::new(groups::Groups::new(sections.groups.clone(), calendar.zone)));
     }
     if let Some(points) = &sections.points {
         rules.push(Arc::new(points::PointsRule::new(points.clone())));

@@ -14,6 +14,10 @@ mod world;
 
 pub use crate::config::rules::groups as config;
 
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
 use hutong_model::{Body, BoxFuture, ButtonStyle, DeliveryClass, Event, EventHead, Kind, Message, Target};
 
 use super::{Ctx, Rule, RuleError, Who};
@@ -22,6 +26,7 @@ use crate::access::store::{APPROVAL_VALID, Decided, audit, decide_approval, hold
 use crate::access::store::{Allowed, place_of_department, verdict};
 use crate::commands::{AnswerPlace, ArgKind, ArgSpec, Asker, Call, Click, CommandSpec};
 use crate::directory::PersonId;
+use crate::schedule::{CronExpr, Misfire, Schedule, Spec};
 use crate::text::Lang;
 use crate::text::groups::Say;
 
@@ -31,6 +36,8 @@ use world::World;
 
 pub const NAME: &str = "groups";
 
+/// Four times an hour.
+const RECONCILE: &str = "7,22,37,52 * * * *";
 const OPERATORS: &[Role] = &[Role::Operator];
 /// Lines of groups in `/群 规则 查看`.
 const GROUPS_SHOWN: usize = 6;
@@ -85,15 +92,16 @@ pub const COMMANDS: &[CommandSpec] = &[
     },
 ];
 
-/// See the module. Ticks of the schedule `groups:reconcile`, every quarter of an hour or so, find
-/// what events have not told.
+/// See the module.
 pub struct Groups {
     rules: Vec<GroupRule>,
+    zone: Tz,
 }
 
 impl Groups {
-    pub fn new(rules: Vec<GroupRule>) -> Self {
-        Self { rules }
+    /// `zone` is the company's.
+    pub fn new(rules: Vec<GroupRule>, zone: Tz) -> Self {
+        Self { rules, zone }
     }
 
     fn rule(&self, id: &str) -> Option<&GroupRule> {
@@ -125,6 +133,24 @@ impl Rule for Groups {
 
     fn commands(&self) -> &'static [CommandSpec] {
         COMMANDS
+    }
+
+    /// Finds what events have not told.
+    fn schedules(&self) -> Vec<Schedule> {
+        // The date only proves that the expression comes true at some time.
+        let every = CronExpr::parse(RECONCILE, NaiveDate::default());
+        let schedule = |expr| Schedule {
+            id: format!("{NAME}:reconcile"),
+            rule: NAME.to_owned(),
+            spec: Spec::Cron(expr),
+            zone: self.zone,
+            misfire: Misfire::Skip,
+            grace: Duration::from_secs(15 * 60),
+        };
+        match self.rules.is_empty() {
+            true => Vec::new(),
+            false => every.ok().map(schedule).into_iter().collect(),
+        }
     }
 
     fn wants(&self, head: &EventHead<'_>) -> bool {

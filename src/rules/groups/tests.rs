@@ -46,7 +46,7 @@ fn rule() -> GroupRule {
 async fn world(test: TestStore, rule: GroupRule) -> Kit {
     let fs = FakeAdapter::new("fs", Platform::Feishu, ABLE);
     let hook = FakeAdapter::new("hook", Platform::Feishu, [Ability::SendToChat]);
-    let rules = Service::in_front_of(vec![Arc::new(Groups::new(vec![rule]))])
+    let rules = Service::in_front_of(vec![Arc::new(Groups::new(vec![rule], chrono_tz::Asia::Shanghai))])
         .unwrap()
         .rules;
     let kit = Kit::new(test, env(vec![Arc::new(fs), Arc::new(hook)]), rules);
@@ -289,6 +289,26 @@ async fn a_department_that_is_missing_or_ambiguous_is_named() {
         let done = say(&kit, "op", "/建群 预览 dept-rd").await;
         assert!(done.said()[0].contains("找不到部门「火星部」"), "{:?}", done.said());
     }
+}
+
+#[test]
+fn a_rule_is_looked_after_four_times_an_hour_and_none_not_at_all() {
+    let zone = chrono_tz::Asia::Shanghai;
+    let schedules = Groups::new(vec![rule()], zone).schedules();
+    assert_eq!(schedules.len(), 1);
+    assert_eq!(
+        (schedules[0].id.as_str(), schedules[0].rule.as_str()),
+        ("groups:reconcile", NAME)
+    );
+    let ten = NaiveDate::from_ymd_opt(2026, 11, 24)
+        .unwrap()
+        .and_hms_opt(10, 0, 0)
+        .unwrap();
+    assert_eq!(
+        schedules[0].spec.next_after(ten),
+        Some(ten + chrono::Duration::minutes(7))
+    );
+    assert!(Groups::new(Vec::new(), zone).schedules().is_empty());
 }
 
 fn member_event(name: &str, who: &str, joined: bool, by: Option<&str>) -> Body {

@@ -5,6 +5,7 @@
 //! must be over, does.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use hutong_model::{AppId, Body, ChatId, EventHead, SenderKind, Timestamp, UserId
 
 /// Longer than a work transaction may take, with its retries.
 const SETTLED: Duration = Duration::from_secs(60);
-/// About 10 MB. Beyond it all is forgotten, which only costs statements.
+/// About 4 MB. Beyond it all is forgotten, which only costs statements.
 const CAPACITY: usize = 60_000;
 
-type Key = (AppId, ChatId, UserId);
+/// Digests of (app, chat) and (app, user): two that agree by chance would only be looked up too
+/// seldom, and one in 10^19 does.
+type Key = (u64, u64);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Trust {
@@ -99,11 +102,13 @@ impl Known {
 
     /// Somebody left or a chat ended: what was sure is so no more.
     pub fn forget_chat(&self, app: &AppId, chat: &ChatId) {
-        self.map().retain(|(a, c, _), _| a != app || c != chat);
+        let gone = digest(app, chat.as_str());
+        self.map().retain(|(chat, _), _| *chat != gone);
     }
 
     pub fn forget_person(&self, app: &AppId, user: &UserId) {
-        self.map().retain(|(a, _, u), _| a != app || u != user);
+        let gone = digest(app, user.as_str());
+        self.map().retain(|(_, user), _| *user != gone);
     }
 }
 
@@ -112,6 +117,12 @@ fn key(app: &AppId, body: &Body) -> Option<Key> {
     if message.sender.kind != SenderKind::Person {
         return None;
     }
-    let user = message.sender.user.clone()?;
-    Some((app.clone(), message.chat.id.clone(), user))
+    let user = message.sender.user.as_ref()?;
+    Some((digest(app, message.chat.id.as_str()), digest(app, user.as_str())))
+}
+
+fn digest(app: &AppId, id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (app.as_str(), id).hash(&mut hasher);
+    hasher.finish()
 }
