@@ -32,7 +32,7 @@ use crate::rules::columns::when::Calendar;
 use crate::rules::service::Service;
 use crate::rules::{App, Env, Rule};
 use crate::schedule::Scheduler;
-use crate::store::{Store, StoreError, StoreOptions};
+use crate::store::{Dialect, Store, StoreError, StoreOptions};
 use crate::text::Lang;
 use crate::trace::Trace;
 
@@ -76,6 +76,12 @@ impl Hutong {
     /// looked at.
     pub async fn build_on(store: Store, config: Checked, clock: Arc<dyn Clock>, trace: Trace) -> anyhow::Result<Self> {
         let now = clock.now();
+        if store.dialect() == Dialect::Sqlite {
+            // The file is ours alone: whoever was sending before is dead.
+            crate::delivery::store::end_leases(&store, now)
+                .await
+                .context("looking for what was left half-sent")?;
+        }
         let key = store::signing_key(&store, now)
             .await
             .context("reading the signing key")?;

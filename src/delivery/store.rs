@@ -519,6 +519,16 @@ pub async fn parked(store: &Store, limit: usize) -> Result<Vec<ParkedRow>, Store
         .collect()
 }
 
+/// Ends all leases: for a process that has just become the only one on its database, so that what
+/// the one before it left half-done need not wait for them.
+pub async fn end_leases(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
+    store
+        .query("UPDATE outbox SET lease_until = $1 WHERE state = 'sending' AND lease_until > $1")
+        .bind(now)
+        .execute()
+        .await
+}
+
 /// "Send it again": the doubt is settled by a person, and the row gets a new life of its class. Also
 /// releases a held row. False when no such row waits.
 pub async fn resend(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreError> {
