@@ -7,6 +7,7 @@ mod support;
 
 mod cli;
 mod columns;
+mod crash;
 mod door;
 mod faults;
 mod talk;
