@@ -38,8 +38,8 @@ pub struct Env {
     pub zone: Tz,
     pub lang: Lang,
     pub company_name: String,
-    /// Where a chat is heard and where one may post to it can be two apps with two ids (WeCom: AI
-    /// bot and self-built app or group robot). Key and value are (app, chat).
+    /// Where a chat is heard and where one may post to it can be two apps with two ids (one
+    /// bot listens, another writes). Key and value are (app, chat).
     pub post_to: BTreeMap<(AppId, ChatId), (AppId, ChatId)>,
     /// For links in messages; without a trailing slash.
     pub public_url: Option<String>,

@@ -5,5 +5,9 @@
 
 mod support;
 
+mod cli;
 mod columns;
+mod door;
+mod faults;
 mod talk;
+mod tidy;

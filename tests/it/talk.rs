@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hutong_simkit::{ChatSel, Verb};
 
-use crate::support::{EVERYWHERE, On, TestBot, story};
+use crate::support::{EVERYWHERE, On, TestBot, folded, story};
 
 const ENTRIES: &str = "SELECT COUNT(*) AS n FROM ledger_tx";
 
@@ -207,17 +207,6 @@ async fn what_people_write_stays_text() {
         bot
     })
     .await;
-}
-
-/// Full-width signs look like their narrow twins; that is how some are made harmless.
-fn folded(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap(),
-            other => other,
-        })
-        .filter(|c| !c.is_whitespace() && *c != '\u{200b}')
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

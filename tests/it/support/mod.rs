@@ -5,6 +5,7 @@
 
 mod recorder;
 mod screen;
+mod seal;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -24,7 +25,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use recorder::{Recorded, Recorder};
-pub use screen::{buttons, text_of};
+pub use screen::{buttons, folded, text_of};
+pub use seal::unknown_event;
 
 /// Tuesday 2026-11-24, 14:00 in Shanghai.
 pub const START: Timestamp = Timestamp::from_secs(1_795_500_000);
@@ -204,7 +206,6 @@ fn settings_toml(kind: &str, settings: &Settings) -> String {
 
 /// Where the rows are.
 pub struct Place {
-    pub db: Db,
     pub url: String,
     _folder: Option<tempfile::TempDir>,
 }
@@ -217,7 +218,6 @@ impl Place {
                 let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("it.db").display());
                 Some(Self {
-                    db,
                     url,
                     _folder: Some(folder),
                 })
@@ -226,7 +226,6 @@ impl Place {
                 let made = hutong::store::testing::postgres().await.unwrap()?;
                 made.store.close().await;
                 Some(Self {
-                    db,
                     url: made.url.clone(),
                     _folder: None,
                 })
@@ -536,6 +535,26 @@ impl TestBot {
             .filter(|i| i.bot && !i.recalled)
             .map(text_of)
             .collect()
+    }
+
+    /// The outbox as a person would want to see it when a test fails.
+    pub async fn outbox(&self) -> Vec<String> {
+        let sql = "SELECT state, action, summary, COALESCE(code, '') AS code, COALESCE(error, '') AS error, tries, next_at FROM outbox ORDER BY seq";
+        let rows = self.system().store.query(sql).all().await.unwrap();
+        let line = |row: &hutong::store::Row| {
+            let text = |name: &str| row.get::<String>(name).unwrap();
+            let wait = row.get::<i64>("next_at").unwrap() - self.clock.now().millis();
+            format!(
+                "{} {} {:?} {} {} tries {} next in {wait} ms",
+                text("state"),
+                text("action"),
+                text("summary"),
+                text("code"),
+                text("error"),
+                row.get::<i64>("tries").unwrap()
+            )
+        };
+        rows.iter().map(line).collect()
     }
 
     pub async fn count(&self, sql: &str) -> i64 {
