@@ -238,6 +238,7 @@ impl Place {
             connections: 4,
             // The test server runs without fsync.
             allow_unsafe_durability: true,
+            ..StoreOptions::default()
         };
         // A store that was just closed lets go of its file a moment later.
         for _ in 0..200 {
