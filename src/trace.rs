@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hutong_model::{Event, Timestamp};
+use hutong_model::{Body, Event, MessageId, Timestamp, UserId};
 
 /// Newest items kept.
 const KEEP: usize = 4000;
@@ -33,6 +33,12 @@ pub struct TraceItem {
     pub app: String,
     pub lane: String,
     pub kind: &'static str,
+    /// Who caused it, as the platform knows them.
+    pub user: Option<String>,
+    /// The platform's id of the message it is about.
+    pub message: Option<String>,
+    /// The schedule, for a tick; the emoji, for a reaction.
+    pub about: Option<String>,
     pub rule: String,
     /// Idempotency keys of the effects it left.
     pub effects: Vec<String>,
@@ -41,7 +47,11 @@ pub struct TraceItem {
 
 impl TraceItem {
     pub fn ran(event: &Event, rule: &str, effects: Vec<String>, took: Duration, at: Timestamp) -> Self {
+        let (user, message, about) = ids(&event.body);
         Self {
+            user: user.map(|u| u.as_str().to_owned()),
+            message: message.map(|m| m.as_str().to_owned()),
+            about: about.map(str::to_owned),
             seq: 0,
             at,
             event: event.id.hex(),
@@ -52,6 +62,30 @@ impl TraceItem {
             effects,
             took,
         }
+    }
+}
+
+/// The ids in an event that say who and what it is about; never what was said.
+fn ids(body: &Body) -> (Option<&UserId>, Option<&MessageId>, Option<&str>) {
+    match body {
+        Body::Message(m) => (m.sender.user.as_ref(), Some(&m.message), None),
+        Body::Recall { message, by, .. } => (by.as_ref(), Some(message), None),
+        Body::Reaction {
+            message, user, emoji, ..
+        } => (Some(user), Some(message), Some(emoji)),
+        Body::Member { by, users, .. } => {
+            let first = users.iter().find_map(|u| u.user.as_ref());
+            (by.as_ref().or(first), None, None)
+        }
+        Body::Bot { by, .. } => (by.as_ref(), None, None),
+        Body::Click(click) => (Some(&click.user), None, None),
+        Body::Read { user, .. }
+        | Body::Person { user, .. }
+        | Body::Menu { user, .. }
+        | Body::ChatEntered { user, .. } => (Some(user), None, None),
+        Body::Tick { schedule, .. } => (None, None, Some(schedule)),
+        Body::EffectDone { rule, .. } => (None, None, Some(rule)),
+        Body::Chat { .. } | Body::Department { .. } | Body::DirectoryScope | Body::Other { .. } => (None, None, None),
     }
 }
 

@@ -1,13 +1,22 @@
 //! The command line.
 
 pub mod check;
+mod demo;
 mod operate;
 mod serve;
+mod simulate;
 
-use std::path::PathBuf;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+
+use self::check::Format;
+use crate::clock::SystemClock;
+use crate::config::ProcessEnvironment;
 
 /// Runs a company's internal communities inside Feishu/Lark, DingTalk and WeCom.
 #[derive(Parser)]
@@ -27,6 +36,19 @@ enum Command {
     },
     #[command(flatten)]
     Operate(operate::Operate),
+    /// Say what a configuration does, or what is wrong with it.
+    Check {
+        /// The configuration, see config/hutong.toml.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// One JSON object for tools, instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try it without an account anywhere: three simulated platforms, the service, and a page.
+    Demo(demo::DemoArguments),
+    /// Run the simulated platforms alone, to develop against them.
+    Simulate(simulate::SimulateArguments),
 }
 
 /// Runs the program. 0: done; 1: failed; 2: the configuration or the arguments are wrong.
@@ -44,6 +66,9 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
         Command::Operate(command) => runtime.block_on(operate::run(&command)),
+        Command::Check { config, json } => check_file(&config, json),
+        Command::Demo(arguments) => runtime.block_on(demo::demo(&arguments)),
+        Command::Simulate(arguments) => runtime.block_on(simulate::simulate(&arguments)),
     };
     match result {
         Ok(code) => code,
@@ -52,4 +77,16 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// `hutong check`.
+fn check_file(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("reading the configuration {}", file.display()))?;
+    let env = ProcessEnvironment::beside(file, Arc::new(SystemClock));
+    let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let format = if json { Format::Json } else { Format::Text { colour } };
+    let (status, out) = check::with_dates(&text, &file.display().to_string(), &env, crate::adapters::ALL, format);
+    print!("{out}");
+    Ok(ExitCode::from(status.code()))
 }

@@ -31,7 +31,7 @@ struct Shared {
     finish_checkpoint: AtomicBool,
     stop: AtomicBool,
     /// Held as long as the store is open: SQLite means one process.
-    _lock: Option<File>,
+    lock: std::sync::Mutex<Option<File>>,
 }
 
 pub(super) struct Writer {
@@ -86,7 +86,7 @@ impl Sqlite {
         let shared = Arc::new(Shared {
             finish_checkpoint: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            _lock: lock,
+            lock: std::sync::Mutex::new(lock),
         });
         if !options.beside {
             tokio::spawn(checkpointer(base, shared.clone()));
@@ -149,6 +149,8 @@ impl Sqlite {
         if let Some(connection) = connection {
             let _ = connection.close().await;
         }
+        // Other clones may live on; the file is free for the next from here on.
+        drop(self.shared.lock.lock().unwrap_or_else(|e| e.into_inner()).take());
     }
 }
 

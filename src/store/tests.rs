@@ -147,7 +147,10 @@ async fn a_second_process_is_refused_with_a_way_out() {
         .unwrap()
         .to_string();
     assert!(error.contains("PostgreSQL"), "{error}");
+    // Closed, it is free, although this clone is still there.
     t.store.close().await;
+    let next = Store::open(&t.url, &StoreOptions::default()).await.unwrap();
+    next.close().await;
 }
 
 #[tokio::test]

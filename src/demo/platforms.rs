@@ -1,0 +1,306 @@
+//! The three simulated platforms with the demo company on them, and the configuration that connects
+//! a bot to them.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hutong_dingtalk::sim::SimAppSpec;
+use hutong_feishu::sim::SimAppOptions;
+use hutong_model::{Clock, KeyKind, Platform};
+use hutong_simkit::company::{self, HistoryStep, PlatformApps, Player};
+use hutong_simkit::server::Served;
+use hutong_simkit::{SimApp, SimError, Simulator, Verb};
+use hutong_wecom::sim::{AppSpec, Kind};
+
+use crate::adapters;
+
+/// WeCom's group robots: the group they post to, by its key in [`company::groups`], and their name.
+const ROBOTS: [(&str, &str); 3] = [("sales", "wecom-sales"), ("sea", "wecom-sea"), ("fast", "wecom-fast")];
+/// The app that hears WeCom's groups.
+const WECOM_EAR: &str = "wecom-bot";
+
+/// The running platforms. They end when this is dropped.
+pub struct Platforms {
+    pub sims: Vec<Arc<dyn Simulator>>,
+    pub player: Player,
+    _feishu: Served,
+}
+
+/// Which ports the platforms listen on, in the order Feishu, DingTalk, WeCom; 0 lets the system choose.
+pub type Ports = [u16; 3];
+
+impl Platforms {
+    /// Starts them with the company's directories, and nothing said yet.
+    pub async fn start(clock: Arc<dyn Clock>, ports: Ports) -> Result<Self, SimError> {
+        let [feishu_port, dingtalk_port, wecom_port] = ports;
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let (feishu, served) = hutong_feishu::sim::start(hutong_feishu::sim::SimOptions {
+            org: company::org(Platform::Feishu),
+            clock: clock.clone(),
+            port: feishu_port,
+            apps: vec![SimAppOptions::new(1, "胡同", true)],
+            limits: true,
+            extra: None,
+        })
+        .await?;
+        let dingtalk = hutong_dingtalk::sim::start(hutong_dingtalk::sim::SimOptions {
+            org: company::org(Platform::DingTalk),
+            clock: clock.clone(),
+            listen: loopback(dingtalk_port),
+            apps: vec![SimAppSpec::new("dingtalk", "胡同")],
+            extra: None,
+        })
+        .await?;
+        let mut apps = vec![
+            AppSpec::new("wecom", "胡同助手", Kind::App),
+            AppSpec::new(WECOM_EAR, "胡同", Kind::Aibot),
+        ];
+        apps.extend(ROBOTS.map(|(_, id)| AppSpec::new(id, "胡同播报", Kind::Webhook)));
+        let wecom = hutong_wecom::sim::start(hutong_wecom::sim::SimOptions {
+            org: company::org(Platform::WeCom),
+            clock,
+            listen: loopback(wecom_port),
+            apps,
+            extra: None,
+        })
+        .await?;
+        let talk = |direct: &str, group: &str| PlatformApps {
+            direct: direct.to_owned(),
+            groups: vec![group.to_owned()],
+        };
+        let feishu_app = feishu.apps().first().map_or_else(String::new, |a| a.id.clone());
+        let player = Player::new(BTreeMap::from([
+            (Platform::Feishu, talk(&feishu_app, &feishu_app)),
+            (Platform::DingTalk, talk("dingtalk", "dingtalk")),
+            (Platform::WeCom, talk("wecom", WECOM_EAR)),
+        ]));
+        Ok(Self {
+            sims: vec![feishu, dingtalk, wecom],
+            player,
+            _feishu: served,
+        })
+    }
+
+    pub fn sim(&self, platform: Platform) -> Option<&Arc<dyn Simulator>> {
+        self.sims.iter().find(|s| s.platform() == platform)
+    }
+
+    /// Plays a step; the caller has set the clock.
+    pub async fn play(&mut self, step: &HistoryStep) -> Result<(), SimError> {
+        let Some(sim) = self.sims.iter().find(|s| s.platform() == step.platform).cloned() else {
+            return Ok(());
+        };
+        match self.player.play(&*sim, step).await {
+            Some(Err(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts the group robots of WeCom into their groups, once these exist.
+    pub async fn add_robots(&self) -> Result<(), SimError> {
+        let Some(wecom) = self.sim(Platform::WeCom) else {
+            return Ok(());
+        };
+        for (group, robot) in ROBOTS {
+            let Some(chat) = self.player.group(group).map(str::to_owned) else {
+                continue;
+            };
+            let owner = wecom.chats().into_iter().find(|c| c.id == chat).and_then(|c| c.owner);
+            let Some(by) = owner else { continue };
+            let app = robot.to_owned();
+            wecom.act(Verb::AddBot { chat, app, by }).await?;
+        }
+        Ok(())
+    }
+
+    /// Every app with its address `{base}/hook/{id}`, as an admin enters it in the developer console.
+    pub async fn subscribe(&self, base: &str) -> Result<(), SimError> {
+        for sim in &self.sims {
+            for app in sim.apps().into_iter().filter(|a| hears(a)) {
+                let url = format!("{base}/hook/{}", config_id(&app));
+                sim.subscribe(&app.id, &url).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A configuration for all apps. Groups stand in it as soon as they exist.
+    pub fn config(&self, store: &str, listen: &str) -> String {
+        let mut out = format!(
+            "# Connects hutong to three simulated platforms; the secrets are made up.\n\n\
+             [server]\nlisten = {}\n\n[store]\nurl = {}\n\n[company]\nid = \"main\"\nname = {}\n\n[log]\nlevel = \"warn\"\n",
+            quoted(listen),
+            quoted(store),
+            quoted(company::NAME),
+        );
+        for sim in &self.sims {
+            for app in sim.apps() {
+                push_app(&mut out, &app);
+            }
+        }
+        for (heard, robot) in ROBOTS {
+            if let Some(chat) = self.player.group(heard) {
+                let _ = write!(
+                    out,
+                    "\n[[chat_link]]\nheard = {}\npost = {}\n",
+                    quoted(&format!("{WECOM_EAR}:{chat}")),
+                    quoted(&format!("{robot}:{robot}")),
+                );
+            }
+        }
+        self.push_features(&mut out);
+        out
+    }
+
+    fn push_features(&self, out: &mut String) {
+        let people = Cast::new();
+        for (role, who) in [
+            ("admin", vec![&people.admin]),
+            ("operator", vec![&people.feishu, &people.dingtalk, &people.wecom]),
+            ("editor", vec![&people.editor]),
+        ] {
+            let list: Vec<String> = who.iter().map(|p| quoted(p)).collect();
+            let _ = write!(out, "\n[[role]]\nrole = \"{role}\"\npeople = [{}]\n", list.join(", "));
+        }
+        for (id, app, department, depth) in RULES {
+            let _ = write!(
+                out,
+                "\n[[group_rule]]\nid = \"{id}\"\napp = \"{app}\"\ndepartment = \"{department}\"\ndepth = {depth}\nname = \"{{dept}}·部门群\"\n"
+            );
+        }
+        for (id, title, every, items, keys) in COLUMNS {
+            let mut chats: Vec<String> = keys
+                .iter()
+                .filter_map(|key| self.player.group(key))
+                .map(quoted)
+                .collect();
+            chats.push(quoted("rule:rd"));
+            let items: Vec<String> = items.iter().map(|i| quoted(i)).collect();
+            let _ = write!(
+                out,
+                "\n[[column]]\nid = \"{id}\"\ntitle = \"{title}\"\napp = \"feishu\"\nchats = [{}]\nevery = {every}\nitems = [{}]\n",
+                chats.join(", "),
+                items.join(", "),
+            );
+        }
+        out.push_str("\n[points]\nvalues = [\"客户第一\", \"协作\", \"较真\"]\n\n[report]\nwhen = { weekday = \"mon\", time = \"10:00\" }\n");
+    }
+}
+
+/// Group rules: id, app, department, depth.
+pub const RULES: [(&str, &str, &str, u8); 3] = [
+    ("rd", "feishu", "研发中心", 1),
+    ("pd", "dingtalk", "生产部", 1),
+    ("mk", "wecom", "市场部", 0),
+];
+
+/// An id, a title, a repetition, standing items, and groups by key.
+type ColumnPlan = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
+/// Columns. What is in an issue comes from people, except the standing last line of one of them.
+pub const COLUMNS: [ColumnPlan; 2] = [
+    (
+        "weekly-news",
+        "每周资讯",
+        "{ weekday = \"mon\", time = \"09:30\" }",
+        &[],
+        &["rd_all", "hq"],
+    ),
+    (
+        "sharing",
+        "经验分享",
+        "{ weekday = \"thu\", time = \"16:00\" }",
+        &["投稿方式:私聊我发 /投稿 经验分享 加一句话"],
+        &["rd_all", "port"],
+    ),
+];
+
+/// Whether callbacks go to an app: a group robot only posts.
+fn hears(app: &SimApp) -> bool {
+    !app.kind.ends_with("webhook")
+}
+
+/// The id of an app in the configuration: Feishu's own are long.
+pub fn config_id(app: &SimApp) -> String {
+    match app.kind {
+        "feishu" | "lark" => app.kind.to_owned(),
+        _ => app.id.clone(),
+    }
+}
+
+/// A basic string of TOML; JSON writes it the same way.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn push_app(out: &mut String, app: &SimApp) {
+    let _ = write!(
+        out,
+        "\n[[app]]\nid = {}\nplatform = {}\n",
+        quoted(&config_id(app)),
+        quoted(app.kind)
+    );
+    let entry = adapters::ALL.iter().find(|e| e.kinds.contains(&app.kind));
+    for spec in entry.map_or(&[][..], |e| (e.keys)(app.kind)) {
+        let value = match spec.kind {
+            KeyKind::Text | KeyKind::Url => app.settings.text(spec.name).map(quoted),
+            // These open nothing but the platform on this machine.
+            KeyKind::Secret => app.settings.secret(spec.name).map(|s| quoted(s.expose())),
+            KeyKind::Integer => app.settings.integer(spec.name).map(|n| n.to_string()),
+            KeyKind::Bool => app.settings.bool(spec.name).map(|b| b.to_string()),
+        };
+        if let Some(value) = value {
+            let _ = writeln!(out, "{} = {value}", spec.name);
+        }
+    }
+}
+
+/// Employee numbers of the people with a part in the demo.
+pub struct Cast {
+    pub admin: String,
+    /// Operators, at home on the platform of that name.
+    pub feishu: String,
+    pub dingtalk: String,
+    pub wecom: String,
+    /// Looks through what people send in.
+    pub editor: String,
+}
+
+impl Cast {
+    pub fn new() -> Self {
+        let by_title = |platform, title: &str| {
+            company::org(platform)
+                .people
+                .into_iter()
+                .find(|p| p.title == title)
+                .map_or_else(String::new, |p| p.employee_no)
+        };
+        Self {
+            admin: by_title(Platform::Feishu, "总经理兼研发负责人"),
+            feishu: by_title(Platform::Feishu, "人力行政经理"),
+            dingtalk: by_title(Platform::DingTalk, "生产经理"),
+            wecom: by_title(Platform::WeCom, "市场总监"),
+            editor: by_title(Platform::Feishu, "培训专员"),
+        }
+    }
+}
+
+impl Default for Cast {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The user id of an employee on a platform.
+pub fn user_of(platform: Platform, employee_no: &str) -> Option<String> {
+    let people = company::org(platform).people;
+    people.into_iter().find(|p| p.employee_no == employee_no).map(|p| p.id)
+}

@@ -1,0 +1,408 @@
+//! `hutong demo --tour`: the four modules at work, as a transcript. People act as on the page; every
+//! line that is printed is what a simulated chat shows to somebody in it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use hutong_model::{Clock as _, Platform, Timestamp};
+use hutong_simkit::company::{Date, minute_of_day};
+use hutong_simkit::{ChatSel, ScreenChat, ScreenItem, ScreenPart, Simulator, Verb};
+
+use super::platforms::{Cast, RULES, user_of};
+use super::screen::lines;
+use super::stage::Stage;
+use super::weeks::Counts;
+use crate::rules::points::verify::verify;
+
+/// Between two things that people do.
+const PAUSE: Duration = Duration::from_secs(20);
+/// Newest items of a chat that are compared with what was printed.
+const NEAR: usize = 120;
+
+/// Prints what chats show, each state of each item once.
+struct Teller<'a> {
+    stage: &'a Stage,
+    say: &'a mut dyn FnMut(&str),
+    /// Printed or old, by chat and item.
+    known: HashMap<(Platform, String, String), Vec<String>>,
+    /// The chat whose heading stands above.
+    heading: Option<(Platform, String)>,
+}
+
+fn platform_zh(platform: Platform) -> &'static str {
+    match platform {
+        Platform::Feishu => "飞书 Feishu",
+        Platform::DingTalk => "钉钉 DingTalk",
+        Platform::WeCom => "企业微信 WeCom",
+    }
+}
+
+fn stamp(at_ms: i64) -> String {
+    let minute = minute_of_day(Timestamp(at_ms));
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+impl<'a> Teller<'a> {
+    /// Everything that is there now counts as old.
+    fn new(stage: &'a Stage, say: &'a mut dyn FnMut(&str)) -> Self {
+        let mut known = HashMap::new();
+        for sim in &stage.platforms.sims {
+            for chat in sim.chats() {
+                let viewer = viewer_of(&chat);
+                for item in sim.screen(&chat.id, &viewer, usize::MAX) {
+                    known.insert((sim.platform(), chat.id.clone(), item.id.clone()), lines(&item));
+                }
+            }
+        }
+        Self {
+            stage,
+            say,
+            known,
+            heading: None,
+        }
+    }
+
+    fn title(&mut self, text: &str) {
+        (self.say)("");
+        (self.say)(&format!("==== {text} ===="));
+        self.heading = None;
+    }
+
+    fn now(&mut self) {
+        let now = self.stage.clock.now();
+        let (year, month, day) = Date::of(now).ymd();
+        (self.say)(&format!("---- {year}-{month:02}-{day:02} {} ----", stamp(now.millis())));
+        self.heading = None;
+    }
+
+    /// What is new or different in a chat, as `viewer` sees it.
+    fn tell(&mut self, platform: Platform, chat: &str, viewer: &str) -> anyhow::Result<Vec<ScreenItem>> {
+        let sim = self.stage.sim(platform)?;
+        let name = sim.chats().into_iter().find(|c| c.id == chat).map(|c| {
+            if c.group {
+                c.name
+            } else {
+                format!("私聊 private · {}", name_of(&*sim, viewer))
+            }
+        });
+        let mut fresh = Vec::new();
+        for item in sim.screen(chat, viewer, NEAR) {
+            let shown = lines(&item);
+            let key = (platform, chat.to_owned(), item.id.clone());
+            let before = self.known.insert(key, shown.clone());
+            if before.as_ref() == Some(&shown) || shown.is_empty() {
+                continue;
+            }
+            let heading = (platform, chat.to_owned());
+            if self.heading.as_ref() != Some(&heading) {
+                let name = name.clone().unwrap_or_default();
+                (self.say)(&format!("\n[{} · {name}]", platform_zh(platform)));
+                self.heading = Some(heading);
+            }
+            let who = if item.from_name.is_empty() {
+                "·"
+            } else {
+                &item.from_name
+            };
+            let changed = if before.is_some() { " (changed)" } else { "" };
+            match shown.as_slice() {
+                [one] => (self.say)(&format!("{} {who}{changed}: {one}", stamp(item.at_ms))),
+                many => {
+                    (self.say)(&format!("{} {who}{changed}:", stamp(item.at_ms)));
+                    for line in many {
+                        (self.say)(&format!("        {line}"));
+                    }
+                }
+            }
+            fresh.push(item);
+        }
+        Ok(fresh)
+    }
+}
+
+fn viewer_of(chat: &ScreenChat) -> String {
+    let first = chat.person.clone().or_else(|| chat.members.first().cloned());
+    first.unwrap_or_default()
+}
+
+fn name_of(sim: &dyn Simulator, user: &str) -> String {
+    let people = sim.people();
+    people
+        .into_iter()
+        .find(|p| p.id == user)
+        .map_or_else(String::new, |p| p.name)
+}
+
+/// The app that answers in private on a platform.
+fn direct_app(sim: &dyn Simulator) -> String {
+    sim.apps().first().map_or_else(String::new, |a| a.id.clone())
+}
+
+struct Tour<'a> {
+    t: Teller<'a>,
+    stage: &'a Stage,
+}
+
+/// What the tour has found out.
+#[derive(Debug)]
+pub struct Outcome {
+    pub complaints: Vec<String>,
+    pub ledger: Vec<String>,
+}
+
+impl Outcome {
+    pub fn ok(&self) -> bool {
+        self.complaints.is_empty() && self.ledger.is_empty()
+    }
+}
+
+/// Does the walk; `say` gets the transcript line by line. Errors: something that should have been
+/// there was not.
+pub async fn walk(stage: &Stage, counts: &Counts, say: &mut dyn FnMut(&str)) -> anyhow::Result<Outcome> {
+    let mut tour = Tour {
+        t: Teller::new(stage, say),
+        stage,
+    };
+    tour.t.now();
+    tour.groups().await?;
+    tour.points().await?;
+    tour.columns().await?;
+    tour.report().await?;
+    tour.end(counts).await
+}
+
+impl Tour<'_> {
+    async fn act(&mut self, platform: Platform, verb: Verb) -> anyhow::Result<hutong_simkit::Done> {
+        self.stage.pass(self.stage.clock.now() + PAUSE).await?;
+        let done = self.stage.sim(platform)?.act(verb).await?;
+        self.stage.rest().await?;
+        Ok(done)
+    }
+
+    /// Says something and prints the chat; returns the chat and what is new in it.
+    async fn says(
+        &mut self,
+        platform: Platform,
+        person: &str,
+        chat: ChatSel,
+        text: &str,
+    ) -> anyhow::Result<(String, Vec<ScreenItem>)> {
+        let verb = Verb::Say {
+            person: person.to_owned(),
+            chat,
+            text: text.to_owned(),
+            reply_to: None,
+        };
+        let done = self.act(platform, verb).await?;
+        let chat = done.chat.context("the platform names no chat")?;
+        let fresh = self.t.tell(platform, &chat, person)?;
+        ensure!(
+            fresh.iter().any(|i| i.bot),
+            "the bot did not answer {text:?} on {platform}"
+        );
+        Ok((chat, fresh))
+    }
+
+    async fn asks(&mut self, platform: Platform, person: &str, text: &str) -> anyhow::Result<Vec<ScreenItem>> {
+        let app = direct_app(&*self.stage.sim(platform)?);
+        let (_, fresh) = self.says(platform, person, ChatSel::DirectWith(app), text).await?;
+        Ok(fresh)
+    }
+
+    fn group(&self, key: &str) -> anyhow::Result<String> {
+        let id = self.stage.platforms.player.group(key).map(str::to_owned);
+        id.with_context(|| format!("there is no group {key}"))
+    }
+
+    fn members(&self, platform: Platform, chat: &str) -> anyhow::Result<Vec<String>> {
+        let chats = self.stage.sim(platform)?.chats();
+        Ok(chats
+            .into_iter()
+            .find(|c| c.id == chat)
+            .map(|c| c.members)
+            .unwrap_or_default())
+    }
+
+    async fn groups(&mut self) -> anyhow::Result<()> {
+        self.t.title("1 部门群 · department groups");
+        let cast = Cast::new();
+        for (platform, operator) in [
+            (Platform::Feishu, &cast.feishu),
+            (Platform::DingTalk, &cast.dingtalk),
+            (Platform::WeCom, &cast.wecom),
+        ] {
+            let operator = user_of(platform, operator).context("an operator has no account")?;
+            let rule = RULES
+                .iter()
+                .find(|(_, app, ..)| *app == platform.as_str())
+                .map_or("", |(id, ..)| id);
+            let sim = self.stage.sim(platform)?;
+            let before: BTreeSet<String> = sim.chats().into_iter().map(|c| c.id).collect();
+            let preview = self
+                .asks(platform, &operator, &format!("/建群 预览 规则={rule}"))
+                .await?;
+            let code = preview
+                .iter()
+                .filter(|i| i.bot)
+                .flat_map(lines)
+                .find_map(|line| Some(line.split_once("计划=")?.1.trim().to_owned()))
+                .context("the preview has no code")?;
+            self.asks(platform, &operator, &format!("/建群 执行 规则={rule} 计划={code}"))
+                .await?;
+            // The newcomers hear of it one by one.
+            for _ in 0..6 {
+                self.stage.pass(self.stage.clock.now() + PAUSE).await?;
+                self.stage.rest().await?;
+            }
+            let made: Vec<ScreenChat> = sim
+                .chats()
+                .into_iter()
+                .filter(|c| c.group && !before.contains(&c.id))
+                .collect();
+            ensure!(!made.is_empty(), "no group was made on {platform}");
+            for chat in made.iter().take(2) {
+                self.t.tell(platform, &chat.id, &viewer_of(chat))?;
+            }
+            let newcomer = made.iter().flat_map(|c| &c.members).find(|m| **m != operator).cloned();
+            let private = sim.chats().into_iter().find(|c| !c.group && c.person == newcomer);
+            if let (Some(chat), Some(person)) = (private, newcomer) {
+                self.t.tell(platform, &chat.id, &person)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn points(&mut self) -> anyhow::Result<()> {
+        self.t.title("2 感谢与积分 · thanks and points");
+        let reasons = [
+            (Platform::Feishu, "rd_all", "帮我一起定位了驱动掉帧 #客户第一"),
+            (Platform::DingTalk, "quality", "夜里两点来现场换了继电器 #协作"),
+            (Platform::WeCom, "sales", "把样机资料连夜翻成了英文 #客户第一"),
+        ];
+        for (platform, key, reason) in reasons {
+            let chat = self.group(key)?;
+            let members = self.members(platform, &chat)?;
+            let (giver, receiver) = match members.as_slice() {
+                [.., receiver, giver] => (giver.clone(), receiver.clone()),
+                _ => anyhow::bail!("{key} has no two members"),
+            };
+            let text = format!("<@bot> 感谢 <@{receiver}> {reason}");
+            let sel = ChatSel::Chat(chat.clone());
+            let (_, fresh) = self.says(platform, &giver, sel.clone(), &text).await?;
+            self.asks(platform, &receiver, "/积分").await?;
+            if platform != Platform::Feishu {
+                continue;
+            }
+            // Taken back within minutes: the points go back too.
+            let thanks = fresh.iter().find(|i| i.from == giver).map(|i| i.id.clone());
+            let message = thanks.context("the thanks are not in the chat")?;
+            let verb = Verb::Recall {
+                person: giver.clone(),
+                message,
+            };
+            self.act(platform, verb).await?;
+            self.t.tell(platform, &chat, &giver)?;
+            self.asks(platform, &receiver, "/积分").await?;
+            self.asks(platform, &giver, "/排行").await?;
+            self.says(platform, &giver, sel, "<@bot> /积份").await?;
+        }
+        Ok(())
+    }
+
+    async fn columns(&mut self) -> anyhow::Result<()> {
+        self.t.title("3 固定栏目 · columns");
+        let monday = Date::of(self.stage.clock.now()).monday().plus(7);
+        self.stage.pass(monday.at_minute(9 * 60 + 30)).await?;
+        self.stage.rest().await?;
+        self.t.now();
+        let chat = self.group("hq")?;
+        let members = self.members(Platform::Feishu, &chat)?;
+        let viewer = members.first().cloned().unwrap_or_default();
+        let fresh = self.t.tell(Platform::Feishu, &chat, &viewer)?;
+        let card = fresh.iter().rev().find_map(|item| {
+            item.parts.iter().find_map(|p| match p {
+                ScreenPart::Buttons { buttons } => Some((item.id.clone(), buttons.first()?.action.clone())),
+                _ => None,
+            })
+        });
+        let (message, action) = card.context("no column appeared on Monday at 09:30")?;
+        for person in members.iter().skip(3).take(2) {
+            let verb = Verb::Click {
+                person: person.clone(),
+                message: message.clone(),
+                action: action.clone(),
+                values: Default::default(),
+            };
+            self.act(Platform::Feishu, verb).await?;
+            let changed = self.t.tell(Platform::Feishu, &chat, person)?;
+            ensure!(!changed.is_empty(), "the card did not change");
+        }
+        Ok(())
+    }
+
+    async fn report(&mut self) -> anyhow::Result<()> {
+        self.t.title("4 每周报告 · weekly report");
+        let day = Date::of(self.stage.clock.now());
+        self.stage.pass(day.at_minute(10 * 60)).await?;
+        self.stage.rest().await?;
+        self.t.now();
+        for (platform, key) in [
+            (Platform::Feishu, "rd_all"),
+            (Platform::DingTalk, "quality"),
+            (Platform::WeCom, "sales"),
+        ] {
+            let chat = self.group(key)?;
+            let members = self.members(platform, &chat)?;
+            let viewer = members.first().cloned().unwrap_or_default();
+            let fresh = self.t.tell(platform, &chat, &viewer)?;
+            ensure!(fresh.iter().any(|i| i.bot), "no report in {key} on {platform}");
+        }
+        Ok(())
+    }
+
+    async fn end(mut self, counts: &Counts) -> anyhow::Result<Outcome> {
+        self.t.title("结果 · result");
+        let complaints = self.stage.complaints();
+        let report = verify(&self.stage.system.store).await?;
+        let say = &mut *self.t.say;
+        say(&format!(
+            "four weeks: {} messages in groups, {} thanks, {} private questions, {} clicks",
+            counts.messages, counts.thanks, counts.private, counts.clicks
+        ));
+        let sent = self
+            .stage
+            .system
+            .store
+            .query("SELECT state, COUNT(*) AS n FROM outbox GROUP BY state ORDER BY state")
+            .all()
+            .await?;
+        for row in &sent {
+            say(&format!(
+                "effects {}: {}",
+                row.get::<String>("state")?,
+                row.get::<i64>("n")?
+            ));
+        }
+        say(&format!(
+            "ledger: {} transactions, {}",
+            report.transactions,
+            if report.ok() {
+                "every check passes"
+            } else {
+                "NOT in order"
+            }
+        ));
+        for problem in &report.problems {
+            say(&format!("  {problem}"));
+        }
+        say(&format!("complaints of the platforms: {}", complaints.len()));
+        for complaint in &complaints {
+            say(&format!("  {complaint}"));
+        }
+        Ok(Outcome {
+            complaints,
+            ledger: report.problems,
+        })
+    }
+}
