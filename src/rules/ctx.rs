@@ -123,6 +123,17 @@ impl Ctx {
         self.effects.get(mark..).unwrap_or_default()
     }
 
+    /// Effects that this item has left so far, whatever else stands in the batch: the same number
+    /// when the item runs again alone.
+    fn effects_of_item(&self) -> usize {
+        self.effects
+            .iter()
+            .rev()
+            .take_while(|e| e.event == self.event)
+            .filter(|e| e.rule == self.rule)
+            .count()
+    }
+
     /// Forgets effects left since the mark, when their item is rolled back.
     pub fn effects_truncate(&mut self, mark: usize) {
         self.effects.truncate(mark);
@@ -267,7 +278,7 @@ impl Ctx {
     /// group sees (at most one line) when the full answer is private.
     pub fn answer(&mut self, asker: &Asker, place: AnswerPlace, message: Message) -> Result<(), RuleError> {
         let in_group = asker.chat.as_ref().is_some_and(|c| c.kind == ChatKind::Group);
-        let part = format!("answer{}", self.effects.len());
+        let part = format!("answer{}", self.effects_of_item());
         let (app, action) = match (&asker.chat, place) {
             (Some(chat), AnswerPlace::GroupLine | AnswerPlace::Anywhere) => {
                 (asker.app.clone(), reply_or_send(asker, chat, message))
@@ -421,17 +432,18 @@ fn reply_or_send(asker: &Asker, chat: &ChatRef, content: Message) -> Action {
     }
 }
 
-/// The ordered queue of an effect: one destination of one app.
+/// The ordered queue of an effect: one destination of one app. What is done to a message goes by
+/// its stem, so that a click and a stored receipt mean the same queue.
 fn lane_of(app: &AppId, action: &Action) -> String {
     let to = match action {
         Action::Send { to, .. } => to.as_str(),
         Action::Reply { chat, .. } => chat.id.as_str(),
-        Action::UpdateCard { card, .. } => card.as_str(),
+        Action::UpdateCard { card, .. } => card.stem(),
         Action::Recall { message }
         | Action::React { message, .. }
         | Action::Pin { message }
         | Action::Urgent { message, .. }
-        | Action::Readers { message } => message.as_str(),
+        | Action::Readers { message } => message.stem(),
         Action::RenameChat { chat, .. }
         | Action::SetOwner { chat, .. }
         | Action::AddMembers { chat, .. }
