@@ -196,7 +196,9 @@ impl Ctx {
         self.emit_full(part, app, class, action, None, None, false)
     }
 
-    /// Like [`Ctx::emit`]; when it is done, the rule gets an `EffectDone` event with `tag`.
+    /// Like [`Ctx::emit`]; when it is done, the rule gets an `EffectDone` event with `tag`: one for
+    /// the effect as a whole, also when it needs several requests. It is `ok` when all of them are,
+    /// and `failed` names everybody whom any of them did not reach.
     pub fn emit_tracked(
         &mut self,
         part: &str,
@@ -248,7 +250,6 @@ impl Ctx {
             .map_err(|e: RenderError| RuleError::Fail(e.to_string()))?;
         let lane = lane_of(app, &action);
         let summary = action.summary();
-        let last = prepared.len().saturating_sub(1);
         let mut first_key = String::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
             let key = crate::ids::effect_key(&self.event, self.rule, part, index);
@@ -266,7 +267,7 @@ impl Ctx {
                 part: index,
                 prepared,
                 summary: if index == 0 { summary.clone() } else { String::new() },
-                tag: if index == last { tag.clone() } else { None },
+                tag: tag.clone(),
                 state_key: state_key.clone(),
                 interactive: interactive || class == DeliveryClass::Reply,
             });
