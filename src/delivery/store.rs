@@ -666,6 +666,9 @@ async fn decide(
         .bind(&state)
         .execute()
         .await?;
+    if changed == 1 && !arrived {
+        drop_rest(tx, &row, now).await?;
+    }
     if changed == 1 && row.wants_result && state != "unknown" {
         tell(tx, sink, &row, arrived, Some(code), None, now).await?;
     }
