@@ -24,7 +24,7 @@ use crate::access::token::Signer;
 use crate::cli::check::dates;
 use crate::config::{Checked, Language, Who};
 use crate::delivery::{Delivery, DeliveryOptions};
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Ages, Dispatcher};
 use crate::inbox::worker::{InboxSink, WorkMetrics, Worker};
 use crate::inbox::{Inbox, InboxOptions};
 use crate::ingress::{self, Ingress, IngressMetrics};
@@ -102,7 +102,13 @@ impl Hutong {
             anyhow::anyhow!("the commands do not fit together: {}", list.join("; "))
         })?;
         let rules = assembled.rules.clone();
-        let dispatcher = Arc::new(Dispatcher::new(assembled));
+        let dispatcher = Arc::new(Dispatcher::new(
+            assembled,
+            Ages {
+                command: config.limits.command_max_age,
+                event: config.limits.event_max_age,
+            },
+        ));
 
         let effects = Arc::new(Notify::new());
         let sink = Arc::new(InboxSink::new(inbox.work.clone()));
@@ -139,6 +145,7 @@ impl Hutong {
             inbox: inbox.clone(),
             clock: clock.clone(),
             metrics: Arc::new(IngressMetrics::default()),
+            max_body: config.limits.body_bytes,
         });
         Ok(Self {
             config: Arc::new(config),

@@ -311,7 +311,7 @@ impl Behind {
             return chat.name.clone();
         }
         // An id of a message or of a card says nothing to a visitor; a name of a new group does.
-        if id.chars().any(|c| !c.is_ascii()) {
+        if !id.is_ascii() {
             return id.to_owned();
         }
         String::new()

@@ -118,7 +118,7 @@ impl Platforms {
     /// Every app with its address `{base}/hook/{id}`, as an admin enters it in the developer console.
     pub async fn subscribe(&self, base: &str) -> Result<(), SimError> {
         for sim in &self.sims {
-            for app in sim.apps().into_iter().filter(|a| hears(a)) {
+            for app in sim.apps().into_iter().filter(hears) {
                 let url = format!("{base}/hook/{}", config_id(&app));
                 sim.subscribe(&app.id, &url).await?;
             }
