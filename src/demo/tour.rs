@@ -305,7 +305,21 @@ impl Tour<'_> {
             self.t.tell(platform, &chat, &giver)?;
             self.asks(platform, &receiver, "/积分").await?;
             self.asks(platform, &giver, "/排行").await?;
-            self.says(platform, &giver, sel, "<@bot> /积份").await?;
+            // A wrong command in a group is answered to its author alone.
+            let verb = Verb::Say {
+                person: giver.clone(),
+                chat: sel,
+                text: "<@bot> /积份".to_owned(),
+                reply_to: None,
+            };
+            self.act(platform, verb).await?;
+            let mut answers = self.t.tell(platform, &chat, &giver)?;
+            let private = self.stage.sim(platform)?.chats().into_iter();
+            let private = private.filter(|c| !c.group && c.person.as_deref() == Some(giver.as_str()));
+            for chat in private {
+                answers.extend(self.t.tell(platform, &chat.id, &giver)?);
+            }
+            ensure!(answers.iter().any(|i| i.bot), "a wrong command got no hint");
         }
         Ok(())
     }
