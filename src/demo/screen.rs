@@ -2,6 +2,18 @@
 
 use hutong_simkit::{ScreenItem, ScreenPart};
 
+/// The newest card of the bot with a button, and the first button's action. Looked for before every
+/// press: an update of a card renews its buttons.
+pub fn newest_button(items: &[ScreenItem]) -> Option<(String, String)> {
+    items.iter().rev().filter(|i| i.bot).find_map(|item| {
+        let action = item.parts.iter().find_map(|p| match p {
+            ScreenPart::Buttons { buttons } => buttons.first().map(|b| b.action.clone()),
+            _ => None,
+        })?;
+        Some((item.id.clone(), action))
+    })
+}
+
 /// The lines of an item. A card has its title first and its buttons in brackets.
 pub fn lines(item: &ScreenItem) -> Vec<String> {
     let mut out = Lines::default();

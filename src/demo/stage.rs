@@ -36,6 +36,9 @@ const IDLE: Duration = Duration::from_millis(200);
 const CHORES: Duration = Duration::from_secs(5);
 /// Events that a platform sends behind an answer arrive within this.
 const BEHIND: Duration = Duration::from_millis(15);
+const QUARTER_MS: i64 = 15 * 60 * 1000;
+/// Minutes of the day at which columns and reports appear.
+const MOMENTS: [i64; 3] = [9 * 60 + 30, 10 * 60, 16 * 60];
 /// Steps of one jump; more means that something never comes to rest.
 const MOST_STEPS: usize = 50_000;
 
@@ -164,9 +167,23 @@ impl Stage {
     /// Lets the time pass until `to`; the clock stands at `to` afterwards. Schedules, waits for permits
     /// and repeats happen at their own instants on the way.
     pub async fn pass(&self, to: Timestamp) -> anyhow::Result<()> {
+        self.pass_by(to, |at| at).await
+    }
+
+    /// [`Stage::pass`] for weeks: the quarter-hourly look at the department groups happens only at the
+    /// moments of columns and reports, and whenever else the stage is stepped.
+    pub async fn pass_quickly(&self, to: Timestamp) -> anyhow::Result<()> {
+        self.pass_by(to, |at| match at.millis() % QUARTER_MS {
+            0 => moment_from(at),
+            _ => at,
+        })
+        .await
+    }
+
+    async fn pass_by(&self, to: Timestamp, stop: impl Fn(Timestamp) -> Timestamp) -> anyhow::Result<()> {
         for _ in 0..MOST_STEPS {
             let due = *self.due.lock().await;
-            match due {
+            match due.map(&stop) {
                 Some(at) if at < to => {
                     self.clock.move_to(at);
                     self.step().await?;
@@ -273,6 +290,15 @@ impl Stage {
         self.cancel.cancel();
         self.system.store.close().await;
     }
+}
+
+/// The first moment of [`MOMENTS`] at or after `at`.
+fn moment_from(at: Timestamp) -> Timestamp {
+    let today = Date::of(at);
+    let all = [today, today.plus(1)]
+        .into_iter()
+        .flat_map(|day| MOMENTS.map(|m| day.at_minute(m)));
+    all.filter(|moment| *moment >= at).min().unwrap_or(at)
 }
 
 /// The visitor's hand on the clock.

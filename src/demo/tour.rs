@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use hutong_model::{Clock as _, Platform, Timestamp};
 use hutong_simkit::company::{Date, minute_of_day};
-use hutong_simkit::{ChatSel, ScreenChat, ScreenItem, ScreenPart, Simulator, Verb};
+use hutong_simkit::{ChatSel, ScreenChat, ScreenItem, Simulator, Verb};
 
 use super::platforms::{Cast, RULES, user_of};
-use super::screen::lines;
+use super::screen::{lines, newest_button};
 use super::stage::Stage;
 use super::weeks::Counts;
 use crate::rules::points::verify::verify;
@@ -334,18 +334,15 @@ impl Tour<'_> {
         let members = self.members(Platform::Feishu, &chat)?;
         let viewer = members.first().cloned().unwrap_or_default();
         let fresh = self.t.tell(Platform::Feishu, &chat, &viewer)?;
-        let card = fresh.iter().rev().find_map(|item| {
-            item.parts.iter().find_map(|p| match p {
-                ScreenPart::Buttons { buttons } => Some((item.id.clone(), buttons.first()?.action.clone())),
-                _ => None,
-            })
-        });
-        let (message, action) = card.context("no column appeared on Monday at 09:30")?;
+        ensure!(newest_button(&fresh).is_some(), "no column appeared on Monday at 09:30");
+        let sim = self.stage.sim(Platform::Feishu)?;
         for person in members.iter().skip(3).take(2) {
+            let button = newest_button(&sim.screen(&chat, person, NEAR));
+            let (message, action) = button.context("the card has lost its button")?;
             let verb = Verb::Click {
                 person: person.clone(),
-                message: message.clone(),
-                action: action.clone(),
+                message,
+                action,
                 values: Default::default(),
             };
             self.act(Platform::Feishu, verb).await?;

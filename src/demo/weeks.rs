@@ -10,6 +10,7 @@ use hutong_simkit::company::{self, Date, HistoryStep};
 use hutong_simkit::{ChatSel, ScreenPart, Verb};
 
 use super::platforms::{Cast, user_of};
+use super::screen::newest_button;
 use super::stage::Stage;
 use super::stories::{Story, stories};
 use crate::schedule::{WorkdayTable, Workdays as _};
@@ -120,7 +121,7 @@ async fn play(
             say(line(done, &counts));
             week = Some(monday);
         }
-        stage.pass(at).await?;
+        stage.pass_quickly(at).await?;
         let mut bot = at.millis() - stepped.millis() >= HOUR;
         match scene {
             Scene::Step(step) => {
@@ -147,7 +148,7 @@ async fn play(
             stepped = at;
         }
     }
-    stage.pass(END).await?;
+    stage.pass_quickly(END).await?;
     stage.rest().await?;
     stage.behind.look().await;
     if let Some(last) = week {
@@ -256,24 +257,18 @@ async fn press(stage: &Stage, group: &str, people: usize) -> anyhow::Result<u64>
         .find(|c| c.id == chat)
         .map(|c| c.members)
         .unwrap_or_default();
-    let viewer = members.first().cloned().unwrap_or_default();
-    let card = sim.screen(&chat, &viewer, 40).into_iter().rev().find_map(|item| {
-        let action = item.parts.iter().find_map(|p| match p {
-            ScreenPart::Buttons { buttons } => buttons.first().map(|b| b.action.clone()),
-            _ => None,
-        })?;
-        item.bot.then_some((item.id, action))
-    });
-    let Some((message, action)) = card else { return Ok(0) };
     let mut pressed = 0;
     for n in 0..people {
         let Some(person) = members.get((n * 5 + people) % members.len().max(1)) else {
             continue;
         };
+        let Some((message, action)) = newest_button(&sim.screen(&chat, person, 40)) else {
+            break;
+        };
         let verb = Verb::Click {
             person: person.clone(),
-            message: message.clone(),
-            action: action.clone(),
+            message,
+            action,
             values: Default::default(),
         };
         if sim.act(verb).await.is_ok() {

@@ -116,6 +116,15 @@ await step('a person is found by department and chosen', async () => {
   return name;
 });
 
+/** Who was thanked on each platform. */
+const thanked = {};
+async function become(page, name) {
+  await page.click('#me');
+  await page.fill('#people-filter', name);
+  await page.locator('#people-list .person').first().click();
+  await until('the chosen person', async () => (await page.innerText('#me-name')) === name);
+}
+
 for (const platform of platforms) {
   await step(`${platform}: thanks in a group are answered`, async () => {
     await page.click(`.platform[data-platform="${platform}"]`);
@@ -138,6 +147,7 @@ for (const platform of platforms) {
     const typed = await page.inputValue('#input');
     const receiver = /感谢 @(\S+) /.exec(typed)?.[1];
     check(receiver, `a colleague is named in "${typed}"`);
+    thanked[platform] = receiver;
     await page.keyboard.press('Enter');
     const mine = page.locator('.msg.mine').last();
     await until('the own message', async () => (await mine.innerText()).includes('定位了驱动掉帧'));
@@ -154,6 +164,8 @@ for (const platform of platforms) {
   });
 
   await step(`${platform}: a private card answers to a click`, async () => {
+    // Who was thanked has points, and their card has a button.
+    if (thanked[platform]) await become(page, thanked[platform]);
     const direct = page.locator('#chats .chat[data-key^="app:"]');
     if ((await direct.count()) === 0) return 'no private chat on this platform';
     await direct.first().click();
@@ -282,5 +294,6 @@ for (const [width, height] of [[390, 844], [320, 640]]) {
 }
 
 await browser.close();
-console.log(`\n${done.length} ok, ${failures.length} failed; screenshots in ${folder}`);
+console.log(`\nscreenshots in ${folder}`);
+console.log(`${done.length} passed, ${failures.length} failed`);
 process.exit(failures.length ? 1 : 0);
