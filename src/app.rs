@@ -24,7 +24,7 @@ use crate::access::token::Signer;
 use crate::cli::check::dates;
 use crate::config::{Checked, Language, Who};
 use crate::delivery::{Delivery, DeliveryOptions};
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{Ages, Dispatcher};
 use crate::inbox::worker::{InboxSink, WorkMetrics, Worker};
 use crate::inbox::{Inbox, InboxOptions};
 use crate::ingress::{self, Ingress, IngressMetrics};
@@ -32,7 +32,7 @@ use crate::rules::columns::when::Calendar;
 use crate::rules::service::Service;
 use crate::rules::{App, Env, Rule};
 use crate::schedule::Scheduler;
-use crate::store::{Store, StoreError, StoreOptions};
+use crate::store::{Dialect, Store, StoreError, StoreOptions};
 use crate::text::Lang;
 use crate::trace::Trace;
 
@@ -76,6 +76,12 @@ impl Hutong {
     /// looked at.
     pub async fn build_on(store: Store, config: Checked, clock: Arc<dyn Clock>, trace: Trace) -> anyhow::Result<Self> {
         let now = clock.now();
+        if store.dialect() == Dialect::Sqlite {
+            // The file is ours alone: whoever was sending before is dead.
+            crate::delivery::store::end_leases(&store, now)
+                .await
+                .context("looking for what was left half-sent")?;
+        }
         let key = store::signing_key(&store, now)
             .await
             .context("reading the signing key")?;
@@ -96,7 +102,13 @@ impl Hutong {
             anyhow::anyhow!("the commands do not fit together: {}", list.join("; "))
         })?;
         let rules = assembled.rules.clone();
-        let dispatcher = Arc::new(Dispatcher::new(assembled));
+        let dispatcher = Arc::new(Dispatcher::new(
+            assembled,
+            Ages {
+                command: config.limits.command_max_age,
+                event: config.limits.event_max_age,
+            },
+        ));
 
         let effects = Arc::new(Notify::new());
         let sink = Arc::new(InboxSink::new(inbox.work.clone()));
@@ -133,6 +145,7 @@ impl Hutong {
             inbox: inbox.clone(),
             clock: clock.clone(),
             metrics: Arc::new(IngressMetrics::default()),
+            max_body: config.limits.body_bytes,
         });
         Ok(Self {
             config: Arc::new(config),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hutong_model::{Body, CardClick, ChatKind, ChatRef, Event, MessageEvent, SenderKind, UserId};
+use hutong_model::{Ability, Body, CardClick, ChatKind, ChatRef, Event, Kind, MessageEvent, SenderKind, UserId};
 
 use crate::access::store::{Allowed, allowed, audit, rights_of};
 use crate::access::{Role, token::TokenError};
@@ -13,19 +13,35 @@ use crate::commands::help;
 use crate::commands::parse::{Parsed, parse};
 use crate::commands::registry::Registry;
 use crate::commands::{AnswerPlace, Asker, Call, Click};
-use crate::rules::service::Assembled;
+use crate::rules::service::{self, Assembled};
 use crate::rules::{Ctx, Rule, RuleError};
 use crate::text::Lang;
 use crate::text::service::Say;
 
-/// Commands and clicks older than this are not run when they arrive: nobody waits for them any more.
-const STALE: Duration = Duration::from_secs(15 * 60);
+/// What is too old when its turn comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ages {
+    /// Older commands and clicks are not run: nobody waits for them any more.
+    pub command: Duration,
+    /// Older messages, reactions and clicks count for nothing. The directory still learns from them.
+    pub event: Duration,
+}
+
+impl Default for Ages {
+    fn default() -> Self {
+        Self {
+            command: Duration::from_secs(15 * 60),
+            event: Duration::from_secs(7 * 86_400),
+        }
+    }
+}
 
 /// The rules, and the way to them.
 pub struct Dispatcher {
     pub rules: Vec<Arc<dyn Rule>>,
     pub registry: Arc<Registry>,
     by_name: HashMap<&'static str, usize>,
+    ages: Ages,
 }
 
 /// One (event, rule) item.
@@ -58,13 +74,14 @@ impl Item {
 }
 
 impl Dispatcher {
-    pub fn new(assembled: Assembled) -> Self {
+    pub fn new(assembled: Assembled, ages: Ages) -> Self {
         let Assembled { rules, registry } = assembled;
         let by_name = rules.iter().enumerate().map(|(i, r)| (r.name(), i)).collect();
         Self {
             rules,
             registry,
             by_name,
+            ages,
         }
     }
 
@@ -86,7 +103,15 @@ impl Dispatcher {
         };
         items.extend(own);
         let head = event.head();
+        let stale = matches!(head.kind, Kind::Message | Kind::Reaction | Kind::Click)
+            && ctx.now().since(event.occurred_at) > self.ages.event;
+        if stale {
+            tracing::info!(event = %event.id, kind = head.kind.as_str(), "dispatch.stale");
+        }
         for rule in &self.rules {
+            if stale && rule.name() != service::NAME {
+                continue;
+            }
             if rule.wants(&head) {
                 items.push(Item {
                     rule: rule.name(),
@@ -121,12 +146,15 @@ impl Dispatcher {
     /// Everything else that looks like a command is answered at once, privately.
     async fn command(&self, ctx: &mut Ctx, event: &Event, message: &MessageEvent) -> Result<Option<Item>, RuleError> {
         let parsed = parse(&self.registry, &message.content, message.addressed);
-        if matches!(parsed, Parsed::NotACommand) || ctx.now().since(event.occurred_at) > STALE {
+        if matches!(parsed, Parsed::NotACommand) || ctx.now().since(event.occurred_at) > self.ages.command {
             return Ok(None);
         }
         let Some(user) = &message.sender.user else {
             return Ok(None);
         };
+        if outside(ctx, event, &message.chat).await? {
+            return Ok(None);
+        }
         let name = message.sender.name.as_deref();
         let mut asker = self.asker(ctx, event, user, name, Some(message.chat.clone())).await?;
         asker.message = Some(message.message.clone());
@@ -174,10 +202,19 @@ impl Dispatcher {
     /// What a press of one of our buttons asks for. A forged, foreign or expired button does nothing
     /// and says so to the person who pressed it.
     async fn click(&self, ctx: &mut Ctx, event: &Event, click: &CardClick) -> Result<Option<Item>, RuleError> {
+        if let Some(chat) = &click.chat
+            && outside(ctx, event, chat).await?
+        {
+            return Ok(None);
+        }
         let mut asker = self.asker(ctx, event, &click.user, None, click.chat.clone()).await?;
         asker.reply_context.clone_from(&click.reply_context);
+        // An app that can only answer what addressed it answers the card.
+        if !ctx.can(&event.app, Ability::SendToChat) && !ctx.can(&event.app, Ability::SendToUser) {
+            asker.message.clone_from(&click.card);
+        }
         let lang = asker.lang;
-        if !asker.person.active || ctx.now().since(event.occurred_at) > STALE {
+        if !asker.person.active || ctx.now().since(event.occurred_at) > self.ages.command {
             return Ok(None);
         }
         let token = match ctx.env().signer.read(&click.action, ctx.now()) {
@@ -270,3 +307,16 @@ impl Dispatcher {
         })
     }
 }
+
+/// True in a group with people of other companies: nobody is served or entered there. Asked only
+/// about commands and clicks, so that other messages cost no statement.
+async fn outside(ctx: &mut Ctx, event: &Event, chat: &ChatRef) -> Result<bool, RuleError> {
+    if chat.kind != ChatKind::Group {
+        return Ok(false);
+    }
+    let found = ctx.directory().chat(&event.app, &chat.id).await?;
+    Ok(found.is_some_and(|c| c.external))
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod demo;
+mod operate;
 mod serve;
 mod simulate;
 
@@ -33,6 +34,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    #[command(flatten)]
+    Operate(operate::Operate),
     /// Say what a configuration does, or what is wrong with it.
     Check {
         /// The configuration, see config/hutong.toml.
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
+        Command::Operate(command) => runtime.block_on(operate::run(&command)),
         Command::Check { config, json } => check_file(&config, json),
         Command::Demo(arguments) => runtime.block_on(demo::demo(&arguments)),
         Command::Simulate(arguments) => runtime.block_on(simulate::simulate(&arguments)),

@@ -375,7 +375,7 @@ impl<'i> Args<'i> {
             _ => {
                 self.at += 1;
                 self.problems.push(ArgProblem::Extra {
-                    typed: format!("@{}", mention.name.as_deref().unwrap_or("?")),
+                    typed: format!("@{}", mention.name.as_deref().unwrap_or("…")),
                 });
             }
         }
@@ -551,8 +551,11 @@ fn unquote(text: &str) -> Option<&str> {
 }
 
 fn push_mention(text: &mut String, mention: &Mention) {
-    text.push('@');
-    text.push_str(mention.name.as_deref().unwrap_or("?"));
+    // Without a name: the platform has left it in the text.
+    if let Some(name) = &mention.name {
+        text.push('@');
+        text.push_str(name);
+    }
 }
 
 fn typed_value(arg: &'static ArgSpec, text: String) -> Result<ArgValue, ArgProblem> {

@@ -15,7 +15,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use hutong_model::{LimitRule, LimitScope, Prepared, Timestamp};
+use hutong_model::{Counts, LimitRule, LimitScope, Prepared, Timestamp};
 
 /// Who calls: limits of a company are shared by all its apps on one platform.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -108,6 +108,7 @@ struct Key {
     to: Option<String>,
     count: u32,
     window_ms: u64,
+    counts: Counts,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -157,14 +158,15 @@ impl Key {
             to,
             count: rule.count,
             window_ms: rule.window_ms,
+            counts: rule.counts,
         })
     }
 
     /// A destination is one receiver; an app and a company may have limits per receiver.
     fn weight(&self, prepared: &Prepared) -> u32 {
-        match self.scope {
-            LimitScope::Destination => 1,
-            LimitScope::App | LimitScope::Company => prepared.weight.max(1),
+        match (self.counts, self.scope) {
+            (Counts::Calls, _) | (_, LimitScope::Destination) => 1,
+            (Counts::Receivers, LimitScope::App | LimitScope::Company) => prepared.weight.max(1),
         }
     }
 

@@ -6,6 +6,10 @@
 //! sender vanished is found by its lease. Decisions are pure: [`limits`] says when a call may leave,
 //! [`retry`] what follows from its outcome.
 //!
+//! An effect may need several requests. They share `effect`, leave in order, and their rule is told
+//! once, when the last of them is over. Behind a part of a message that did not arrive the rest is
+//! dropped: nobody reads half an answer.
+//!
 //! | state | means | next |
 //! |---|---|---|
 //! | `ready` | waits for its turn (`next_at`) | `sending`, `expired`, `dropped` |

@@ -37,14 +37,15 @@ pub struct OutboxRow {
 }
 
 pub(super) const READY: &str = "ready";
-const WIDTH: usize = 21;
+const WIDTH: usize = 22;
 const COLUMNS: &str = "id, app, lane, class, rule, event_id, action, part, prepared, summary, interactive, state, \
-    attempts, tries, next_at, created_at, expires_at, wants_result, tag, state_key, error";
+    attempts, tries, next_at, created_at, expires_at, wants_result, tag, state_key, error, effect";
 
 /// Writes rows in the transaction that caused them. A row whose id is known changes nothing, so a
 /// transaction that runs again is harmless. Returns how many are new.
 pub async fn insert(tx: &mut Tx, rows: &[OutboxRow], now: Timestamp) -> Result<u64, StoreError> {
     let mut new = 0;
+    let effects = effects_of(rows);
     let mut rest = rows;
     while !rest.is_empty() {
         // Few sizes, so that few statements are prepared.
@@ -56,8 +57,9 @@ pub async fn insert(tx: &mut Tx, rows: &[OutboxRow], now: Timestamp) -> Result<u
             placeholders(chunk.len(), WIDTH)
         );
         let mut values = Vec::with_capacity(chunk.len() * WIDTH);
-        for row in chunk {
-            push_values(&mut values, row, now)?;
+        let first = rows.len() - rest.len() - size;
+        for (row, effect) in chunk.iter().zip(effects.iter().skip(first)) {
+            push_values(&mut values, row, *effect, now)?;
         }
         new += tx.query(text).bind_all(values).execute().await?;
     }
@@ -76,7 +78,28 @@ pub async fn insert(tx: &mut Tx, rows: &[OutboxRow], now: Timestamp) -> Result<u
     Ok(new)
 }
 
-fn push_values(values: &mut Vec<Value>, row: &OutboxRow, now: Timestamp) -> Result<(), StoreError> {
+/// For each row the id of the first request of its effect, where the effect has several. The
+/// requests of one effect stand together and count from 0.
+fn effects_of(rows: &[OutboxRow]) -> Vec<Option<&str>> {
+    let mut first = "";
+    let next = rows.iter().skip(1).map(Some).chain([None]);
+    rows.iter()
+        .zip(next)
+        .map(|(row, next)| {
+            if row.part == 0 {
+                first = &row.id;
+            }
+            (row.part > 0 || next.is_some_and(|n| n.part > 0)).then_some(first)
+        })
+        .collect()
+}
+
+fn push_values(
+    values: &mut Vec<Value>,
+    row: &OutboxRow,
+    effect: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let json = |e: serde_json::Error| StoreError::Broken(e.to_string());
     let tag = row.tag.as_ref().map(serde_json::to_string).transpose().map_err(json)?;
     values.extend([
@@ -101,6 +124,7 @@ fn push_values(values: &mut Vec<Value>, row: &OutboxRow, now: Timestamp) -> Resu
         Value::Text(tag),
         Value::Text(row.state_key.clone()),
         Value::Text(None),
+        Value::Text(effect.map(str::to_owned)),
     ]);
     Ok(())
 }
@@ -145,6 +169,9 @@ pub(super) struct Claimable {
     pub tag: Option<String>,
     pub state_key: Option<String>,
     pub token: Option<String>,
+    /// Set where the effect has several requests.
+    pub effect: Option<String>,
+    pub part: i64,
     pub newer: i64,
 }
 
@@ -165,7 +192,7 @@ impl Claimable {
 }
 
 const FIELDS: &str = "o.id, o.seq, o.app, o.lane, o.class, o.rule, o.event_id, o.action, o.prepared, o.attempts, \
-    o.tries, o.first_attempt_at, o.created_at, o.expires_at, o.interactive, o.wants_result, o.tag, o.state_key, o.token, \
+    o.tries, o.first_attempt_at, o.created_at, o.expires_at, o.interactive, o.wants_result, o.tag, o.state_key, o.token, o.effect, o.part, \
     (SELECT COUNT(*) FROM outbox n WHERE n.app = o.app AND n.state_key = o.state_key AND n.seq > o.seq \
      AND n.event_id <> o.event_id) AS newer";
 
@@ -198,6 +225,8 @@ fn read(row: &Row) -> Result<Claimable, StoreError> {
         tag: row.get("tag")?,
         state_key: row.get("state_key")?,
         token: row.get("token")?,
+        effect: row.get("effect")?,
+        part: row.get("part")?,
         newer: row.get("newer")?,
     })
 }
@@ -386,10 +415,61 @@ pub(super) async fn finish(
         };
         end_attempt(tx, &row.id, token, &outcome, end.detail, end.now).await?;
     }
+    if changed == 1 && over && end.next != Next::Sent && end.next != Next::Unknown {
+        drop_rest(tx, row, end.now).await?;
+    }
     if changed == 1 && over && row.wants_result {
         tell(tx, sink, row, end.next == Next::Sent, code, end.receipt, end.now).await?;
     }
     Ok(changed == 1)
+}
+
+/// A message that is not whole is not continued: the parts behind a missing one are dropped. Calls
+/// about people, which stand alone, go on.
+async fn drop_rest(tx: &mut Tx, row: &Claimable, now: Timestamp) -> Result<(), StoreError> {
+    let Some(effect) = &row.effect else { return Ok(()) };
+    if !matches!(row.action.as_str(), "send" | "reply" | "update_card") {
+        return Ok(());
+    }
+    tx.query(
+        "UPDATE outbox SET state = 'dropped', code = 'earlier_part', done_at = $3 \
+         WHERE effect = $1 AND part > $2 AND state = 'ready'",
+    )
+    .bind(effect.as_str())
+    .bind(row.part)
+    .bind(now)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// What became of all requests of an effect together: accepted when all are, the code of the first
+/// that was not, everybody who was not reached, and the last receipt. `None` while one is not over.
+async fn together(tx: &mut Tx, effect: &str) -> Result<Option<(bool, Option<String>, Receipt)>, StoreError> {
+    let rows = tx
+        .query("SELECT state, code, receipt, done_at FROM outbox WHERE effect = $1 ORDER BY part")
+        .bind(effect)
+        .all()
+        .await?;
+    let (mut ok, mut code, mut last, mut failed) = (true, None, Receipt::default(), Vec::new());
+    for row in &rows {
+        if row.get::<Option<Timestamp>>("done_at")?.is_none() {
+            return Ok(None);
+        }
+        if row.get::<String>("state")? != "sent" && ok {
+            ok = false;
+            code = row.get("code")?;
+        }
+        let receipt: Option<Receipt> = row
+            .get::<Option<String>>("receipt")?
+            .and_then(|r| serde_json::from_str(&r).ok());
+        if let Some(receipt) = receipt {
+            failed.extend(receipt.failed.iter().cloned());
+            last = receipt;
+        }
+    }
+    last.failed = failed;
+    Ok(Some((ok, code, last)))
 }
 
 async fn end_attempt(
@@ -422,13 +502,21 @@ async fn tell(
 ) -> Result<(), StoreError> {
     let action: ActionKind = serde_json::from_value(serde_json::Value::String(row.action.clone()))
         .map_err(|e| StoreError::Broken(e.to_string()))?;
-    let receipt = receipt.cloned().unwrap_or_default();
+    let (ok, code, receipt) = match &row.effect {
+        None => (ok, code.map(str::to_owned), receipt.cloned().unwrap_or_default()),
+        Some(effect) => match together(tx, effect).await? {
+            Some(whole) => whole,
+            // The one that ends last tells.
+            None => return Ok(()),
+        },
+    };
+    let id = row.effect.as_ref().unwrap_or(&row.id);
     let body = Body::EffectDone {
-        effect: row.id.clone(),
+        effect: id.clone(),
         rule: row.rule.clone(),
         action,
         ok,
-        code: code.map(str::to_owned),
+        code,
         failed: receipt.failed.clone(),
         receipt,
         tag: row
@@ -437,7 +525,7 @@ async fn tell(
             .and_then(|t| serde_json::from_str(t).ok())
             .unwrap_or_default(),
     };
-    sink.effect_done(tx, &row.app, &row.id, body, now).await
+    sink.effect_done(tx, &row.app, id, body, now).await
 }
 
 /// True when a newer version of the same live content exists.
@@ -519,6 +607,16 @@ pub async fn parked(store: &Store, limit: usize) -> Result<Vec<ParkedRow>, Store
         .collect()
 }
 
+/// Ends all leases: for a process that has just become the only one on its database, so that what
+/// the one before it left half-done need not wait for them.
+pub async fn end_leases(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
+    store
+        .query("UPDATE outbox SET lease_until = $1 WHERE state = 'sending' AND lease_until > $1")
+        .bind(now)
+        .execute()
+        .await
+}
+
 /// "Send it again": the doubt is settled by a person, and the row gets a new life of its class. Also
 /// releases a held row. False when no such row waits.
 pub async fn resend(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, StoreError> {
@@ -578,6 +676,9 @@ async fn decide(
         .bind(&state)
         .execute()
         .await?;
+    if changed == 1 && !arrived {
+        drop_rest(tx, &row, now).await?;
+    }
     if changed == 1 && row.wants_result && state != "unknown" {
         tell(tx, sink, &row, arrived, Some(code), None, now).await?;
     }

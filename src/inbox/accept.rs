@@ -66,7 +66,9 @@ pub struct InboxMetrics {
 #[derive(Debug)]
 struct Pressure {
     start: Instant,
-    /// Microseconds since `start` of the last commit that many shared.
+    /// Commits in a row that many shared.
+    row: AtomicU64,
+    /// Microseconds since `start` of the last of at least [`IN_A_ROW`] such commits.
     last: AtomicU64,
 }
 
@@ -74,6 +76,7 @@ impl Default for Pressure {
     fn default() -> Self {
         Self {
             start: Instant::now(),
+            row: AtomicU64::new(0),
             last: AtomicU64::new(0),
         }
     }
@@ -81,11 +84,16 @@ impl Default for Pressure {
 
 /// A commit that so many callers share means that more are waiting already.
 const SHARED_BY_MANY: usize = 6;
+/// One or two such commits also follow when the rules held the writer for a batch of theirs, at any
+/// modest rate; only when they come one after the other is it receiving that needs the time.
+const IN_A_ROW: u64 = 4;
 const PRESSURE_LASTS: Duration = Duration::from_millis(25);
 
 impl InboxMetrics {
     fn note_commit(&self, callers: usize) {
-        if callers >= SHARED_BY_MANY {
+        if callers < SHARED_BY_MANY {
+            self.pressure.row.store(0, Ordering::Relaxed);
+        } else if self.pressure.row.fetch_add(1, Ordering::Relaxed) + 1 >= IN_A_ROW {
             let now = u64::try_from(self.pressure.start.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.pressure.last.store(now, Ordering::Relaxed);
         }

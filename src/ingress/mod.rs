@@ -22,8 +22,6 @@ use crate::inbox::Inbox;
 
 pub use serve::{Limits, serve};
 
-/// Largest callback that is read.
-pub const MAX_BODY: usize = 1024 * 1024;
 /// Platforms give up after 3 s (Feishu) to 5 s (WeCom); before that they are told to come again.
 const DEADLINE: Duration = Duration::from_millis(2500);
 
@@ -33,6 +31,8 @@ pub struct Ingress {
     pub inbox: Inbox,
     pub clock: Arc<dyn Clock>,
     pub metrics: Arc<IngressMetrics>,
+    /// Largest callback that is read, in bytes.
+    pub max_body: usize,
 }
 
 /// Counters since start.
@@ -93,7 +93,7 @@ async fn hook(State(ingress): State<Arc<Ingress>>, Path(app): Path<String>, requ
         Method::GET => false,
         _ => return reject(&ingress, Rejection::Malformed),
     };
-    let body = match axum::body::to_bytes(body, MAX_BODY).await {
+    let body = match axum::body::to_bytes(body, ingress.max_body).await {
         Ok(body) => body,
         Err(_) => return reject(&ingress, Rejection::TooLarge),
     };

@@ -38,8 +38,8 @@ pub struct Env {
     pub zone: Tz,
     pub lang: Lang,
     pub company_name: String,
-    /// Where a chat is heard and where one may post to it can be two apps with two ids (WeCom: AI
-    /// bot and self-built app or group robot). Key and value are (app, chat).
+    /// Where a chat is heard and where one may post to it can be two apps with two ids (one
+    /// bot listens, another writes). Key and value are (app, chat).
     pub post_to: BTreeMap<(AppId, ChatId), (AppId, ChatId)>,
     /// For links in messages; without a trailing slash.
     pub public_url: Option<String>,
@@ -123,6 +123,17 @@ impl Ctx {
         self.effects.get(mark..).unwrap_or_default()
     }
 
+    /// Effects that this item has left so far, whatever else stands in the batch: the same number
+    /// when the item runs again alone.
+    fn effects_of_item(&self) -> usize {
+        self.effects
+            .iter()
+            .rev()
+            .take_while(|e| e.event == self.event)
+            .filter(|e| e.rule == self.rule)
+            .count()
+    }
+
     /// Forgets effects left since the mark, when their item is rolled back.
     pub fn effects_truncate(&mut self, mark: usize) {
         self.effects.truncate(mark);
@@ -185,7 +196,9 @@ impl Ctx {
         self.emit_full(part, app, class, action, None, None, false)
     }
 
-    /// Like [`Ctx::emit`]; when it is done, the rule gets an `EffectDone` event with `tag`.
+    /// Like [`Ctx::emit`]; when it is done, the rule gets an `EffectDone` event with `tag`: one for
+    /// the effect as a whole, also when it needs several requests. It is `ok` when all of them are,
+    /// and `failed` names everybody whom any of them did not reach.
     pub fn emit_tracked(
         &mut self,
         part: &str,
@@ -237,7 +250,6 @@ impl Ctx {
             .map_err(|e: RenderError| RuleError::Fail(e.to_string()))?;
         let lane = lane_of(app, &action);
         let summary = action.summary();
-        let last = prepared.len().saturating_sub(1);
         let mut first_key = String::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
             let key = crate::ids::effect_key(&self.event, self.rule, part, index);
@@ -255,7 +267,7 @@ impl Ctx {
                 part: index,
                 prepared,
                 summary: if index == 0 { summary.clone() } else { String::new() },
-                tag: if index == last { tag.clone() } else { None },
+                tag: tag.clone(),
                 state_key: state_key.clone(),
                 interactive: interactive || class == DeliveryClass::Reply,
             });
@@ -267,7 +279,7 @@ impl Ctx {
     /// group sees (at most one line) when the full answer is private.
     pub fn answer(&mut self, asker: &Asker, place: AnswerPlace, message: Message) -> Result<(), RuleError> {
         let in_group = asker.chat.as_ref().is_some_and(|c| c.kind == ChatKind::Group);
-        let part = format!("answer{}", self.effects.len());
+        let part = format!("answer{}", self.effects_of_item());
         let (app, action) = match (&asker.chat, place) {
             (Some(chat), AnswerPlace::GroupLine | AnswerPlace::Anywhere) => {
                 (asker.app.clone(), reply_or_send(asker, chat, message))
@@ -421,17 +433,18 @@ fn reply_or_send(asker: &Asker, chat: &ChatRef, content: Message) -> Action {
     }
 }
 
-/// The ordered queue of an effect: one destination of one app.
+/// The ordered queue of an effect: one destination of one app. What is done to a message goes by
+/// its stem, so that a click and a stored receipt mean the same queue.
 fn lane_of(app: &AppId, action: &Action) -> String {
     let to = match action {
         Action::Send { to, .. } => to.as_str(),
         Action::Reply { chat, .. } => chat.id.as_str(),
-        Action::UpdateCard { card, .. } => card.as_str(),
+        Action::UpdateCard { card, .. } => card.stem(),
         Action::Recall { message }
         | Action::React { message, .. }
         | Action::Pin { message }
         | Action::Urgent { message, .. }
-        | Action::Readers { message } => message.as_str(),
+        | Action::Readers { message } => message.stem(),
         Action::RenameChat { chat, .. }
         | Action::SetOwner { chat, .. }
         | Action::AddMembers { chat, .. }

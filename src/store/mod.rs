@@ -37,6 +37,9 @@ pub enum Dialect {
 pub struct StoreOptions {
     /// Connections for reading (SQLite) or for everything (PostgreSQL).
     pub connections: u32,
+    /// Look into a SQLite file that another process serves: no lock, no migration, no checkpoints.
+    /// For operators' commands, which touch the outbox and `work` only; never for an inbox.
+    pub beside: bool,
     /// Accept a PostgreSQL that may lose acknowledged commits (`fsync=off`); for tests only.
     pub allow_unsafe_durability: bool,
 }
@@ -45,6 +48,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             connections: 4,
+            beside: false,
             allow_unsafe_durability: false,
         }
     }

@@ -47,10 +47,16 @@ impl Sqlite {
             fs::create_dir_all(folder)
                 .map_err(|e| StoreError::Unavailable(format!("cannot make the folder {}: {e}", folder.display())))?;
         }
-        let lock = lock_file(&path)?;
+        if options.beside && !path.exists() {
+            return Err(StoreError::Unavailable(format!(
+                "there is no database {}",
+                path.display()
+            )));
+        }
+        let lock = if options.beside { None } else { Some(lock_file(&path)?) };
         let base = SqliteConnectOptions::new()
             .filename(&path)
-            .create_if_missing(true)
+            .create_if_missing(!options.beside)
             .page_size(PAGE)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -61,7 +67,9 @@ impl Sqlite {
             .pragma("wal_autocheckpoint", "0")
             .disable_statement_logging();
         let mut connection = base.clone().pragma("cache_size", "-8192").connect().await?;
-        migrate::run_sqlite(&mut connection).await?;
+        if !options.beside {
+            migrate::run_sqlite(&mut connection).await?;
+        }
         let level: i64 = sqlx::query_scalar("PRAGMA synchronous")
             .fetch_one(&mut connection)
             .await?;
@@ -78,9 +86,11 @@ impl Sqlite {
         let shared = Arc::new(Shared {
             finish_checkpoint: AtomicBool::new(false),
             stop: AtomicBool::new(false),
-            lock: std::sync::Mutex::new(Some(lock)),
+            lock: std::sync::Mutex::new(lock),
         });
-        tokio::spawn(checkpointer(base, shared.clone()));
+        if !options.beside {
+            tokio::spawn(checkpointer(base, shared.clone()));
+        }
         Ok(Self {
             writer: Arc::new(Mutex::new(Writer {
                 connection: Some(connection),

@@ -66,6 +66,7 @@ pub async fn postgres() -> Result<Option<TestStore>, StoreError> {
         &StoreOptions {
             connections: 8,
             allow_unsafe_durability: true,
+            ..StoreOptions::default()
         },
     )
     .await?;

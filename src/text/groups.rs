@@ -85,6 +85,14 @@ pub enum Say {
     ApprovalNo {
         by: String,
     },
+    // --- nobody knows whether a group was made
+    UnclearTitle(String),
+    UnclearAsk,
+    UnclearAgain,
+    UnclearOver,
+    UnclearSettled {
+        rule: String,
+    },
     // --- in the group and to its people
     Welcome {
         dept: String,
@@ -191,6 +199,14 @@ impl Say {
             Say::ApprovalDecided { approved: false } => "已经有人拒绝了,什么也没有做。".to_owned(),
             Say::ApprovalYes { by } => format!("{by} 已同意,开始执行。"),
             Say::ApprovalNo { by } => format!("{by} 没有同意,什么也没有做。"),
+            Say::UnclearTitle(name) => format!("建群结果不明 · {name}"),
+            Say::UnclearAsk => {
+                "平台没有告诉我这个群的编号,它可能已经建好。我不会再建一个。请在客户端里查看:如果没有这个群,按下面的按钮,下次计划会重新建。"
+                    .to_owned()
+            }
+            Say::UnclearAgain => "没有这个群,可以重建".to_owned(),
+            Say::UnclearOver => "这个群的情况已经清楚了,什么也没有改。".to_owned(),
+            Say::UnclearSettled { rule } => format!("记下了。重新发 /建群 预览 规则={rule}"),
             Say::Welcome { dept } => {
                 format!("欢迎来到「{dept}」的交流群。群成员随通讯录更新;有事 @我 发 /帮助。")
             }
@@ -289,6 +305,14 @@ impl Say {
             Say::ApprovalDecided { approved: false } => "Somebody has declined; nothing was done.".to_owned(),
             Say::ApprovalYes { by } => format!("{by} has agreed; started."),
             Say::ApprovalNo { by } => format!("{by} has declined; nothing was done."),
+            Say::UnclearTitle(name) => format!("Was it made? · {name}"),
+            Say::UnclearAsk => {
+                "The platform did not tell me this group's id, so it may exist; I will not make another. Please look in the client: if it is not there, press the button and the next plan makes it."
+                    .to_owned()
+            }
+            Say::UnclearAgain => "Not there, may be made".to_owned(),
+            Say::UnclearOver => "This group is settled by now; nothing was changed.".to_owned(),
+            Say::UnclearSettled { rule } => format!("Noted. Please send /group plan rule={rule} again."),
             Say::Welcome { dept } => format!(
                 "Welcome to the group of {dept}. Its members follow the directory; mention me with /help for more."
             ),
@@ -327,6 +351,7 @@ fn state_zh(state: &str) -> &'static str {
     match state {
         "ready" => "正常",
         "making" => "正在建",
+        "unclear" => "建群结果不明",
         _ => "没建成",
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hutong_model::Timestamp;
 use hutong_simkit::Verb;
 
-use crate::support::{Db, EVERYWHERE, Group, On, TestBot, buttons, story, text_of};
+use crate::support::{Db, EVERYWHERE, Group, On, TestBot, buttons, folded, story, text_of};
 
 /// Wednesday 2026-11-25, 09:30 in Shanghai.
 const WEDNESDAY: Timestamp = Timestamp::from_secs(1_795_570_200);
@@ -145,7 +145,7 @@ async fn what_people_send_in_for_a_column_stays_text() {
         bot.tells("u_lin", &format!("/投稿 每周资讯 {typed}")).await;
         // The editor sees it, and so does everyone once it is taken.
         let card = bot.private("u_gu").pop().unwrap_or_default();
-        assert!(card.contains("http://evil.example/x"), "{}: {card}", bot.name);
+        assert!(folded(&card).contains("http://evil.example/x"), "{}: {card}", bot.name);
         bot.tells("u_gu", "/栏目 采用 1").await;
         bot.clock.set(WEDNESDAY);
         bot.settle().await;
@@ -154,7 +154,7 @@ async fn what_people_send_in_for_a_column_stays_text() {
         for text in [&card, &shown[0]] {
             assert!(!text.contains("⟦"), "{}: it is more than text: {text}", bot.name);
             for part in ["所有人", "http://evil.example/x", "user_id"] {
-                assert!(text.contains(part), "{}: {part} is lost: {text}", bot.name);
+                assert!(folded(text).contains(part), "{}: {part} is lost: {text}", bot.name);
             }
         }
         bot

@@ -5,5 +5,10 @@
 
 mod support;
 
+mod cli;
 mod columns;
+mod crash;
+mod door;
+mod faults;
 mod talk;
+mod tidy;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hutong_simkit::{ChatSel, Verb};
 
-use crate::support::{EVERYWHERE, On, TestBot, story};
+use crate::support::{EVERYWHERE, On, TestBot, folded, story};
 
 const ENTRIES: &str = "SELECT COUNT(*) AS n FROM ledger_tx";
 
@@ -209,17 +209,6 @@ async fn what_people_write_stays_text() {
     .await;
 }
 
-/// Full-width signs look like their narrow twins; that is how some are made harmless.
-fn folded(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap(),
-            other => other,
-        })
-        .filter(|c| !c.is_whitespace() && *c != '\u{200b}')
-        .collect()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn private_talk_reaches_the_same_person() {
     story(&EVERYWHERE, |bot: TestBot| async move {
@@ -242,6 +231,60 @@ async fn private_talk_reaches_the_same_person() {
         let me = bot.private("u_lin").pop().unwrap();
         assert!(me.contains("this is you"), "{}: {me}", bot.name);
         assert_eq!(bot.private("u_lin").len(), before + 2, "{}", bot.name);
+        bot
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_card_changes_when_its_button_is_pressed() {
+    story(&EVERYWHERE, |bot: TestBot| async move {
+        let group = bot.group("研发交流", &["u_chen", "u_lin", "u_wu"]).await;
+        bot.asks("u_lin", &group, "感谢 <@u_wu> 帮我定位了驱动问题").await;
+        bot.tells("u_wu", "/积分").await;
+        for (label, after) in [("有疑问", "撤回疑问"), ("撤回疑问", "有疑问")] {
+            // The newest card: not every platform can change one that stands already.
+            let mut items = bot.private_items("u_wu");
+            items.retain(|i| !crate::support::buttons(i).is_empty());
+            let card = items.pop().unwrap();
+            let button = crate::support::buttons(&card).remove(0);
+            assert_eq!(button.label, label, "{}", bot.name);
+            let done = bot
+                .act(Verb::Click {
+                    person: "u_wu".to_owned(),
+                    message: card.id,
+                    action: button.action,
+                    values: Default::default(),
+                })
+                .await;
+            assert_eq!(done.callbacks_failed, 0, "{}", bot.name);
+            bot.settle().await;
+            let open = bot.count("SELECT COUNT(*) AS n FROM points_dispute WHERE open").await;
+            assert_eq!(open, i64::from(label == "有疑问"), "{}", bot.name);
+            let shown = bot.private("u_wu").join("\n");
+            assert!(shown.contains(&format!("<{after}>")), "{}: {shown}", bot.name);
+        }
+        bot
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_two_people_share_is_nobody() {
+    // The one platform that hands over mentions as names.
+    story(&[On::WeCom], |bot: TestBot| async move {
+        let group = bot.group("研发交流", &["u_chen", "u_lin", "u_wu"]).await;
+        let mut twin = bot.sim().people().into_iter().find(|p| p.id == "u_wu").unwrap();
+        twin.id = "u_wu2".to_owned();
+        twin.employee_no = "E099".to_owned();
+        bot.act(Verb::Hire { person: twin }).await;
+        for (app, result) in hutong::app::sync_directory(bot.system()).await {
+            result.unwrap_or_else(|e| panic!("{app}: {e}"));
+        }
+        bot.asks("u_lin", &group, "感谢 <@u_wu> 帮我定位了驱动问题").await;
+        let hint = bot.private("u_lin").pop().unwrap_or_default();
+        assert!(hint.contains("没认出「吴桐」"), "{}: {hint}", bot.name);
+        assert_eq!(bot.count(ENTRIES).await, 0, "{}", bot.name);
         bot
     })
     .await;

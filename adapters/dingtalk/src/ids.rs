@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `g:{openConversationId}:{processQueryKey}` | a robot message in a group |
 //! | `u:{staffId}:{processQueryKey}` | a robot message to one person |
-//! | `card:{outTrackId}:g:{openConversationId}:{carrierId}` | a card in a group |
-//! | `card:{outTrackId}:u:{staffId}:{carrierId}` | a card to one person |
+//! | `card:{outTrackId}!g:{openConversationId}:{carrierId}` | a card in a group |
+//! | `card:{outTrackId}!u:{staffId}:{carrierId}` | a card to one person |
 //! | `card:{outTrackId}` | a card as a click names it: enough to update it |
 //!
 //! Messages of people keep the platform's own id and are none of these.
@@ -61,7 +61,7 @@ impl SentId {
             Target::User(id) => format!("u:{id}:{}", self.query),
         });
         let text = match (&self.track, place) {
-            (Some(track), Some(place)) => format!("card:{track}:{place}"),
+            (Some(track), Some(place)) => format!("card:{track}!{place}"),
             (Some(track), None) => format!("card:{track}"),
             (None, Some(place)) => place,
             (None, None) => return None,
@@ -81,7 +81,7 @@ impl SentId {
             Some((to, query.to_owned()))
         };
         match id.as_str().strip_prefix("card:") {
-            Some(rest) => match rest.split_once(':') {
+            Some(rest) => match rest.split_once('!') {
                 Some((track, rest)) => {
                     let (to, query) = place(rest)?;
                     Some(Self {
@@ -122,5 +122,8 @@ mod tests {
             assert_eq!(SentId::decode(&id.encode().unwrap()), Some(id));
         }
         assert_eq!(SentId::decode(&MessageId::new("msgSim0001==").unwrap()), None);
+        // What a click says and what the receipt said are the same card.
+        let sent = SentId::card("track1", &Target::Chat(chat), "c").encode().unwrap();
+        assert_eq!(sent.stem(), SentId::track("track1").encode().unwrap().stem());
     }
 }

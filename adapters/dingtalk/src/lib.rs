@@ -213,12 +213,7 @@ pub fn capabilities(config: &Config) -> Capabilities {
     if config.calendar_user.is_some() {
         can.insert(Ability::Calendar);
     }
-    let per_second = |api| LimitRule {
-        api,
-        scope: LimitScope::App,
-        count: 20,
-        window_ms: 1_000,
-    };
+    let per_second = |api| LimitRule::calls(api, LimitScope::App, 20, 1_000);
     let mut rates: Vec<LimitRule> = [
         names::GROUP_SEND,
         names::USER_SEND,
@@ -237,25 +232,15 @@ pub fn capabilities(config: &Config) -> Capabilities {
     .map(per_second)
     .to_vec();
     // A robot that says more than 20 things a minute in one group is blocked for ten minutes.
-    rates.push(LimitRule {
-        api: names::GROUP_SEND,
-        scope: LimitScope::Destination,
-        count: 20,
-        window_ms: 60_000,
-    });
+    rates.push(LimitRule::calls(names::GROUP_SEND, LimitScope::Destination, 20, 60_000));
     // One change of a card a second; more only costs calls.
-    rates.push(LimitRule {
-        api: names::CARD_UPDATE,
-        scope: LimitScope::Destination,
-        count: 1,
-        window_ms: 1_000,
-    });
-    rates.push(LimitRule {
-        api: names::CALENDAR,
-        scope: LimitScope::Destination,
-        count: 100,
-        window_ms: 86_400_000,
-    });
+    rates.push(LimitRule::calls(names::CARD_UPDATE, LimitScope::Destination, 1, 1_000));
+    rates.push(LimitRule::calls(
+        names::CALENDAR,
+        LimitScope::Destination,
+        100,
+        86_400_000,
+    ));
     let mut remarks = vec![
         (
             "群里只能看到 @ 机器人的消息；@所有人 不会送达机器人。",

@@ -148,12 +148,7 @@ impl Call {
 /// The limits of feishu.md 5.1: every API of tier 4 has 1,000/min and 50/s per app, and messages to
 /// one chat or one person 5/s, shared by all bots of the chat.
 pub fn rates() -> Vec<LimitRule> {
-    let rule = |api, scope, count, window_ms| LimitRule {
-        api,
-        scope,
-        count,
-        window_ms,
-    };
+    let rule = LimitRule::calls;
     let mut rules = Vec::new();
     for api in [
         api::MESSAGE,

@@ -107,8 +107,7 @@ pub struct Limits {
     pub chat_members: usize,
 }
 
-/// A published limit: at most `count` calls (or receivers, see `Prepared::weight`) in any window of
-/// `window_ms`.
+/// A published limit: at most `count` calls, or receivers, in any window of `window_ms`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitRule {
     /// The call it applies to, or `*` for all calls of the app.
@@ -116,6 +115,40 @@ pub struct LimitRule {
     pub scope: LimitScope,
     pub count: u32,
     pub window_ms: u64,
+    pub counts: Counts,
+}
+
+impl LimitRule {
+    /// A limit of calls, whatever their number of receivers.
+    pub const fn calls(api: &'static str, scope: LimitScope, count: u32, window_ms: u64) -> Self {
+        Self {
+            api,
+            scope,
+            count,
+            window_ms,
+            counts: Counts::Calls,
+        }
+    }
+
+    /// A limit of receivers: a call counts as many times as [`crate::effect::Prepared::weight`]
+    /// says. A destination is one receiver, so per destination both are the same.
+    pub const fn receivers(api: &'static str, scope: LimitScope, count: u32, window_ms: u64) -> Self {
+        Self {
+            api,
+            scope,
+            count,
+            window_ms,
+            counts: Counts::Receivers,
+        }
+    }
+}
+
+/// What a published limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counts {
+    Calls,
+    Receivers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

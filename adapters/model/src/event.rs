@@ -260,15 +260,18 @@ pub struct MessageEvent {
 }
 
 impl MessageEvent {
-    /// What a person would read: mentions as `@name`, links as their label. Trimmed.
+    /// What a person would read: mentions as `@name`, links as their label. Trimmed. A mention whose
+    /// name the platform does not tell adds nothing: its name stands in the text already.
     pub fn text(&self) -> String {
         let mut out = String::new();
         for segment in &self.content {
             match segment {
                 Segment::Text(text) | Segment::Code(text) => out.push_str(text),
                 Segment::Mention(m) => {
-                    out.push('@');
-                    out.push_str(m.name.as_deref().unwrap_or("?"));
+                    if let Some(name) = &m.name {
+                        out.push('@');
+                        out.push_str(name);
+                    }
                 }
                 Segment::Link { label, url } => out.push_str(if label.is_empty() { url } else { label }),
                 Segment::Emoji(name) => {
@@ -375,6 +378,40 @@ pub struct CardClick {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mention_without_a_name_is_not_shown_as_a_question_mark() {
+        let mention = |name: Option<&str>| {
+            Segment::Mention(Mention {
+                user: Some(UserId::new("u1").unwrap()),
+                name: name.map(str::to_owned),
+                bot: false,
+            })
+        };
+        let mut message = MessageEvent {
+            message: MessageId::new("m").unwrap(),
+            chat: ChatRef {
+                id: ChatId::new("c").unwrap(),
+                kind: ChatKind::Group,
+                name: None,
+            },
+            sender: Sender {
+                user: None,
+                name: None,
+                kind: SenderKind::Person,
+            },
+            content: vec![Segment::Text("@陈晨 @李雷 周五好".into()), mention(None), mention(None)],
+            attachments: vec![],
+            reply_to: None,
+            thread: None,
+            addressed: true,
+            mentions_all: false,
+            reply_context: None,
+        };
+        assert_eq!(message.text(), "@陈晨 @李雷 周五好");
+        message.content = vec![mention(Some("陈晨")), Segment::Text(" 好".into())];
+        assert_eq!(message.text(), "@陈晨 好");
+    }
 
     #[test]
     fn a_body_reads_back_from_its_stored_form() {

@@ -135,13 +135,23 @@ id!(
 );
 id!(
     /// A message or card as the platform names it; adapters may put what they need to update or
-    /// recall it in here (for example DingTalk's `outTrackId`).
+    /// recall it in here. One message may thus have several ids: a receipt knows more than a click.
+    /// They agree up to the first `!` ([`MessageId::stem`]); what only one of them knows stands
+    /// behind it.
     MessageId, "message id", opaque
 );
 id!(
     /// A department as the platform names it.
     DepartmentId, "department id", opaque
 );
+
+impl MessageId {
+    /// What names the message itself: everything before the first `!`. Two ids of one message have
+    /// the same stem, whoever told them; compare and queue by it.
+    pub fn stem(&self) -> &str {
+        self.0.split('!').next().unwrap_or(&self.0)
+    }
+}
 
 /// The three platform families. Lark is Feishu with other hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -276,6 +286,14 @@ mod tests {
         assert_eq!(id.hex().parse::<EventId>().unwrap(), id);
         assert_ne!(id, EventId::derive(&AppId::new("fs2").unwrap(), "om_1"));
         assert!("zz".parse::<EventId>().is_err());
+    }
+
+    #[test]
+    fn ids_of_one_message_share_a_stem() {
+        let stem = |id: &str| MessageId::new(id).unwrap().stem().to_owned();
+        assert_eq!(stem("task1!msg!code!u1"), stem("task1!"));
+        assert_eq!(stem("om_1"), "om_1");
+        assert_ne!(stem("task1!"), stem("task2!"));
     }
 
     proptest! {

@@ -19,7 +19,7 @@ pub use adapter::{
     Adapter, Answer, BoxFuture, Build, BuildResult, Incoming, KeyKind, KeyProblem, KeySpec, PlatformEntry, RawRequest,
     Received, Rejection, SettingValue, Settings,
 };
-pub use capability::{Ability, Capabilities, LimitRule, LimitScope, Limits, SeeClass};
+pub use capability::{Ability, Capabilities, Counts, LimitRule, LimitScope, Limits, SeeClass};
 pub use clock::{Clock, ManualClock, Timestamp};
 pub use directory::{DepartmentRecord, Page, PersonRecord};
 pub use effect::{Action, ActionKind, CalendarEntry, DeliveryClass, Prepared, RenderError, Target};

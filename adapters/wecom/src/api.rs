@@ -345,7 +345,9 @@ impl Client {
                 };
                 let first = json!({"chatid": key, "msgtype": "text", "text": {"content": hello}, "safe": 0});
                 // The group exists whether or not these words arrive.
-                if let Err(fail) = self.call("appchat/send", &[], Payload::Json(&first)).await {
+                if !hello.is_empty()
+                    && let Err(fail) = self.call("appchat/send", &[], Payload::Json(&first)).await
+                {
                     tracing::warn!(api = "appchat/send", reason = ?kind_of(&fail), "a new group stays invisible until something is posted");
                 }
                 Ok(Receipt {

@@ -10,12 +10,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 const fn rule(api: &'static str, scope: LimitScope, count: u32, window_ms: u64) -> LimitRule {
-    LimitRule {
-        api,
-        scope,
-        count,
-        window_ms,
-    }
+    LimitRule::calls(api, scope, count, window_ms)
 }
 
 /// The capabilities of a door.
@@ -67,7 +62,9 @@ fn app() -> Capabilities {
             chat_members: CHAT_MEMBERS,
         },
         rates: vec![
+            // Every call of a corp: 10,000 a minute and 150,000 an hour.
             rule("message/send", LimitScope::Company, 10_000, MINUTE),
+            rule("message/send", LimitScope::Company, 150_000, HOUR),
             // Above these two the platform says yes and drops the message.
             rule("message/send", LimitScope::Destination, 30, MINUTE),
             rule("message/send", LimitScope::Destination, 1_000, HOUR),
@@ -75,8 +72,9 @@ fn app() -> Capabilities {
             rule("appchat/update", LimitScope::Company, 1_000, HOUR),
             // Counted per member of the group (document 90248); the hourly ceiling grows with the
             // size of the company, this is the smallest.
-            rule("appchat/send", LimitScope::Company, 20_000, MINUTE),
-            rule("appchat/send", LimitScope::Company, 150_000, HOUR),
+            LimitRule::receivers("appchat/send", LimitScope::Company, 20_000, MINUTE),
+            LimitRule::receivers("appchat/send", LimitScope::Company, 150_000, HOUR),
+            rule("appchat/send", LimitScope::Company, 10_000, MINUTE),
             // Per member and app, dropped silently above; a member of several groups reaches it sooner.
             rule("appchat/send", LimitScope::Destination, 200, MINUTE),
             rule("appchat/send", LimitScope::Destination, 10_000, DAY),

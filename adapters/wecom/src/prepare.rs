@@ -274,11 +274,10 @@ fn of_app(app: &AppDoor, action: &Action) -> Result<Vec<Prepared>, RenderError> 
                 });
             }
             let name = chat_name(name)?;
-            // A new group is invisible to everybody until something is said in it.
-            let hello = match description.as_deref().map(str::trim).filter(|d| !d.is_empty()) {
-                Some(description) => leaf(description, Dialect::Anchors),
-                None => format!("「{}」建好了，欢迎大家。Welcome.", leaf(&name, Dialect::Anchors)),
-            };
+            // A new group is invisible to everybody until something is said in it: without a
+            // description that is left to whoever made it.
+            let hello = description.as_deref().map(str::trim).unwrap_or_default();
+            let hello = leaf(hello, Dialect::Anchors);
             let call = Call::ChatCreate {
                 name,
                 owner: owner.clone(),

@@ -382,7 +382,7 @@ async fn groups_are_made_and_changed() {
         name: "研发部".into(),
         owner: user("zhangsan"),
         members: vec![user("lisi"), user("ZhangSan"), user("wangwu")],
-        description: None,
+        description: Some("大家好".into()),
     };
     door.0
         .answer("/cgi-bin/appchat/send", json!({"errcode": 0, "errmsg": "ok"}));
@@ -395,7 +395,7 @@ async fn groups_are_made_and_changed() {
     assert_eq!(seen[0].json()["userlist"], json!(["zhangsan", "lisi", "wangwu"]));
     assert_eq!(
         seen[1].path, "/cgi-bin/appchat/send",
-        "a group shows up with its first message"
+        "a group shows up with its first message, here its description"
     );
     // A repeat of the same effect finds its group.
     door.0.answer(

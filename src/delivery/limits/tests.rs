@@ -10,12 +10,7 @@ fn caller() -> Caller {
     }
 }
 fn rule(api: &'static str, scope: LimitScope, count: u32, window_ms: u64) -> LimitRule {
-    LimitRule {
-        api,
-        scope,
-        count,
-        window_ms,
-    }
+    LimitRule::receivers(api, scope, count, window_ms)
 }
 fn call(api: &str, to: Option<&str>, weight: u32) -> Prepared {
     Prepared {
@@ -25,6 +20,26 @@ fn call(api: &str, to: Option<&str>, weight: u32) -> Prepared {
         request: String::new(),
         key_window_ms: None,
     }
+}
+/// Beside a limit of receivers, the same calls are held by a limit of calls that their weight must
+/// not use up.
+#[test]
+fn a_limit_of_calls_does_not_count_receivers() {
+    let minute = 60_000;
+    let calls = [LimitRule::calls("post", LimitScope::Company, 10_000, minute)];
+    let people = [LimitRule::receivers("post", LimitScope::Company, 20_000, minute)];
+    let wait = |rules: &[LimitRule]| {
+        let mut limiter = limiter(1.0);
+        let post = call("post", Some("g"), 500);
+        assert_eq!(
+            limiter.permit(Timestamp(0), &caller(), rules, &post, Priority::Bulk),
+            Permit::Now
+        );
+        let next = limiter.permit(Timestamp(0), &caller(), rules, &post, Priority::Bulk);
+        next.at().unwrap().millis()
+    };
+    assert_eq!(wait(&calls), 6);
+    assert_eq!(wait(&people), 1_500);
 }
 fn limiter(share: f64) -> Limiter {
     Limiter::new(LimiterConfig { share, max_keys: 1000 })
@@ -48,7 +63,7 @@ impl Judge {
                 (LimitScope::Destination, Some(to)) => to.clone(),
                 _ => String::new(),
             };
-            let weight = if r.scope == LimitScope::Destination {
+            let weight = if r.scope == LimitScope::Destination || r.counts == Counts::Calls {
                 1
             } else {
                 u64::from(prepared.weight)

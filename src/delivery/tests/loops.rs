@@ -171,18 +171,8 @@ async fn several_processes_send_each_row_once_and_in_order() {
 async fn limits_hold_and_replies_pass_an_announcement() {
     on_each_store!(|db| {
         let rates = vec![
-            LimitRule {
-                api: "*",
-                scope: LimitScope::App,
-                count: 50,
-                window_ms: 1_000,
-            },
-            LimitRule {
-                api: "send",
-                scope: LimitScope::Destination,
-                count: 5,
-                window_ms: 1_000,
-            },
+            LimitRule::calls("*", LimitScope::App, 50, 1_000),
+            LimitRule::calls("send", LimitScope::Destination, 5, 1_000),
         ];
         let bench = Bench::with_rates(&db.store, rates);
         let rows: Vec<OutboxRow> = (0..160)

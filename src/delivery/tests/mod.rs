@@ -426,3 +426,60 @@ async fn rows_of_an_app_that_is_gone_expire() {
         assert_eq!(bench.state("g1").await, "expired");
     });
 }
+
+/// Three parts of one effect that its rule wants to hear of.
+fn parts(action: hutong_model::ActionKind) -> Vec<OutboxRow> {
+    (0..3)
+        .map(|part| OutboxRow {
+            part,
+            action,
+            tag: Some(serde_json::json!({"n": 1})),
+            ..row(
+                &format!("{}{part}", action.as_str()),
+                action.as_str(),
+                DeliveryClass::Once,
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_parts_of_an_effect_are_told_once_and_a_broken_message_ends() {
+    use hutong_model::{ActionKind, Body};
+    on_each_store!(|db| {
+        let bench = Bench::new(&db.store);
+        for action in [ActionKind::Send, ActionKind::AddMembers, ActionKind::Reply] {
+            bench.insert(&parts(action)).await;
+        }
+        bench.platform.script("send1", &[Act::Rejected]);
+        bench.platform.script("add_members0", &[Act::Rejected]);
+        let mut delivery = bench.delivery(1);
+        delivery.run_until_idle().await.unwrap();
+        let mut shown = bench.platform.shown();
+        shown.sort();
+        assert_eq!(
+            shown,
+            ["add_members1", "add_members2", "reply0", "reply1", "reply2", "send0"]
+        );
+        assert_eq!(bench.state("send2").await, "dropped");
+        let mut told: Vec<(String, bool, Option<String>)> = bench
+            .sink
+            .told()
+            .into_iter()
+            .map(|body| match body {
+                Body::EffectDone { effect, ok, code, .. } => (effect, ok, code),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        told.sort();
+        let refused = Some("40035".to_owned());
+        assert_eq!(
+            told,
+            [
+                ("add_members0".to_owned(), false, refused.clone()),
+                ("reply0".to_owned(), true, None),
+                ("send0".to_owned(), false, refused),
+            ]
+        );
+    });
+}

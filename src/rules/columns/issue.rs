@@ -277,8 +277,8 @@ impl ColumnsRule {
                 context,
                 content: card.clone(),
             };
-            let key = format!("columns.card:{app}:{id}");
-            ctx.emit_state(&format!("card:{app}:{id}"), app, &key, action)?;
+            let key = format!("columns.card:{app}:{}", id.stem());
+            ctx.emit_state(&format!("card:{app}:{}", id.stem()), app, &key, action)?;
             Ok::<bool, RuleError>(true)
         };
         // The pressed card first: its reader waits for it.
@@ -288,8 +288,9 @@ impl ColumnsRule {
             shown = update(ctx, &app, pressed, click.asker.reply_context.clone())?;
         }
         if new {
+            let pressed = click.card.as_ref().map(hutong_model::MessageId::stem);
             for post in store::posts(ctx.tx(), issue.id, MOST_CARDS).await? {
-                let Some(id) = post.card.filter(|c| Some(c) != click.card.as_ref()) else {
+                let Some(id) = post.card.filter(|c| Some(c.stem()) != pressed) else {
                     continue;
                 };
                 shown |= update(ctx, &post.app, &id, None)?;

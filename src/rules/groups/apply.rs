@@ -1,9 +1,11 @@
 //! From a plan to effects, and from their outcomes to the books.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hutong_model::{
-    Ability, Action, AppId, ChatId, ChatKind, DeliveryClass, Event, FailedReceiver, Message, Receipt, UserId,
+    Ability, Action, AppId, ButtonStyle, ChatId, ChatKind, DeliveryClass, Event, FailedReceiver, Message, Receipt,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -12,9 +14,20 @@ use super::plan::{Change, Claim};
 use super::store::{self, Chat, Key};
 use super::to;
 use super::world::World;
+use crate::access::store::{holders, place_of_department};
 use crate::directory::PersonId;
-use crate::rules::{Ctx, RuleError};
+use crate::rules::{Ctx, RuleError, Who};
+use crate::text::Lang;
 use crate::text::groups::Say;
+
+/// State of a group of which nobody knows whether it was made.
+pub(super) const UNCLEAR: &str = "unclear";
+/// The button that says it was not.
+pub(super) const AGAIN: &str = "again";
+/// How long that button stays good.
+const UNCLEAR_VALID: Duration = Duration::from_secs(7 * 86_400);
+/// What the outbox says of a request in doubt that an operator gave up.
+const ABANDONED: &str = "abandoned";
 
 /// What we attach to an effect to know later what it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -291,26 +304,12 @@ pub(super) async fn settle(
     match (tag.what, ok) {
         (What::Create, true) => match &receipt.chat {
             Some(id) => created(ctx, event, &tag, chat, id, failed).await?,
-            None => {
-                // It may exist; making another one would be worse than asking a person.
-                chat.state = "failed".to_owned();
-                chat.detail = "no chat id".to_owned();
-                store::put_chat(ctx.tx(), &chat, now).await?;
-            }
+            None => unclear(ctx, chat, "no chat id").await?,
         },
+        // Somebody has given up a call that may have arrived.
+        (What::Create, false) if code == ABANDONED => unclear(ctx, chat, &code).await?,
         (What::Create, false) => {
-            chat.state = "failed".to_owned();
-            chat.detail = code.clone();
-            store::put_chat(ctx.tx(), &chat, now).await?;
-            for claim in store::claims(ctx.tx(), &tag.rule).await? {
-                if claim.department == tag.department && claim.claim == Claim::Adding {
-                    let key = Key {
-                        rule: &tag.rule,
-                        department: &tag.department,
-                    };
-                    store::set_claim(ctx.tx(), key, &claim.person, Claim::Failed, &code, now).await?;
-                }
-            }
+            not_made(ctx, chat, &code).await?;
         }
         (What::Add, _) => added(ctx, &tag, &chat, ok, &code, failed).await?,
         (What::Remove, _) => removed(ctx, &tag, &chat, ok, &code, failed).await?,
@@ -339,6 +338,57 @@ pub(super) async fn settle(
             chat.detail = code;
             store::put_chat(ctx.tx(), &chat, now).await?;
         }
+    }
+    Ok(())
+}
+
+/// The group is certainly not there: the next plan makes it.
+pub(super) async fn not_made(ctx: &mut Ctx, mut chat: Chat, why: &str) -> Result<(), RuleError> {
+    let now = ctx.now();
+    chat.state = "failed".to_owned();
+    chat.detail = why.to_owned();
+    store::put_chat(ctx.tx(), &chat, now).await?;
+    let key = Key {
+        rule: &chat.rule,
+        department: &chat.department,
+    };
+    for claim in store::claims(ctx.tx(), &chat.rule).await? {
+        if claim.department == chat.department && claim.claim == Claim::Adding {
+            store::set_claim(ctx.tx(), key, &claim.person, Claim::Failed, why, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The group may be there, and nobody knows its name on the platform. Making another one would be
+/// worse than asking: plans leave it alone until an operator has said that it is not there.
+async fn unclear(ctx: &mut Ctx, mut chat: Chat, why: &str) -> Result<(), RuleError> {
+    let now = ctx.now();
+    chat.state = UNCLEAR.to_owned();
+    chat.detail = why.to_owned();
+    store::put_chat(ctx.tx(), &chat, now).await?;
+    let Some(company) = ctx.env().app(&chat.app).map(|a| a.company.clone()) else {
+        return Ok(());
+    };
+    let place = place_of_department(ctx.tx(), &chat.department).await?;
+    let operators = holders(ctx.tx(), &company, super::OPERATORS, &place).await?;
+    for person in operators.iter().take(super::ASKED) {
+        let own = ctx.directory().person(person).await?.and_then(|p| p.language);
+        let lang = own.as_deref().and_then(Lang::parse).unwrap_or(ctx.env().lang);
+        let args = vec![chat.department.clone(), chat.rule.clone()];
+        let button = ctx.button(
+            Say::UnclearAgain.in_lang(lang),
+            AGAIN,
+            args,
+            ButtonStyle::Danger,
+            Who::Only(person),
+            UNCLEAR_VALID,
+        )?;
+        let card = Message::card(Say::UnclearTitle(chat.name.clone()).in_lang(lang))
+            .line(Say::UnclearAsk.in_lang(lang))
+            .buttons(vec![button]);
+        let part = format!("unclear:{}:{}:{person}", chat.rule, chat.department);
+        ctx.tell(&part, &chat.app, person, DeliveryClass::Once, card).await?;
     }
     Ok(())
 }

@@ -229,6 +229,9 @@ impl Rule for Groups {
                 return Err(refuse(&Say::NotYours, click.asker.lang));
             }
             require(ctx, rule, &click.asker.person.id, click.asker.lang).await?;
+            if click.verb == apply::AGAIN {
+                return make_again(ctx, rule, &click.asker, id).await;
+            }
             decide(ctx, rule, &click.asker, id, click.verb == "approve").await
         })
     }
@@ -515,6 +518,30 @@ async fn decide(
     Ok(())
 }
 
+/// An operator has looked: the group is not there, and the next plan may make it.
+async fn make_again(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, department: &str) -> Result<(), RuleError> {
+    ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
+    let found = store::chat(ctx.tx(), &rule.id, department).await?;
+    let Some(chat) = found.filter(|c| c.state == apply::UNCLEAR) else {
+        return Err(refuse(&Say::UnclearOver, asker.lang));
+    };
+    let now = ctx.now();
+    let detail = serde_json::json!({ "department": department });
+    audit(
+        ctx.tx(),
+        now,
+        asker.person.id.as_str(),
+        "groups.not_made",
+        &rule.id,
+        &detail,
+    )
+    .await?;
+    let why = chat.detail.clone();
+    apply::not_made(ctx, chat, &why).await?;
+    let say = Say::UnclearSettled { rule: rule.id.clone() };
+    ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
+}
+
 async fn pause(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, paused: bool) -> Result<(), RuleError> {
     let now = ctx.now();
     store::set_paused(ctx.tx(), &rule.id, paused, &asker.person.id, now).await?;
@@ -554,7 +581,7 @@ async fn show(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Result<(), Rule
             adding,
         };
         let mut line = say.in_lang(lang);
-        if chat.state == "failed" {
+        if chat.state == "failed" || chat.state == apply::UNCLEAR {
             line.push_str(&format!(" ({})", chat.detail));
         }
         lines.push(line);

@@ -539,3 +539,42 @@ async fn a_renamed_department_renames_its_group_and_a_failed_group_is_made_again
         assert!(say(&kit, "op", "/建群 预览 dept-rd").await.said()[0].contains("没有要改动的"));
     }
 }
+
+/// The platform has said yes without a name for the group, or an operator has given up a call that
+/// may have arrived: no second group before a person has looked.
+#[tokio::test]
+async fn a_group_that_may_exist_is_asked_about_and_not_made_twice() {
+    for (ok, code_is) in [(true, None), (false, Some("abandoned"))] {
+        for test in all().await.unwrap() {
+            let kit = world(test, rule()).await;
+            let first = code(&kit).await;
+            let done = say(&kit, "op", &format!("/建群 执行 dept-rd {first}")).await;
+            let mut asked = Vec::new();
+            for effect in done.effects.iter().filter(|e| e.tag.is_some()) {
+                let mut body = outcome_of(effect, ok, Receipt::default());
+                if let Body::EffectDone { code, .. } = &mut body {
+                    *code = code_is.map(str::to_owned);
+                }
+                asked.push(kit.event("fs", body).await);
+            }
+            // Both operators of the department, not the one of marketing.
+            assert_eq!(asked[0].effects.len(), 2, "{:?}", asked[0].said());
+            assert!(say(&kit, "op", "/建群 预览 dept-rd").await.said()[0].contains("没有要改动的"));
+            let shown = say(&kit, "op", "/群 规则 查看 dept-rd").await.said().join("\n");
+            assert!(shown.contains("建群结果不明"), "{shown}");
+            let button = asked[0].buttons()[0].clone();
+            let pressed = [
+                kit.press("fs", "op", &button).await,
+                kit.press("fs", "op2", &button).await,
+            ];
+            assert_eq!(
+                pressed.iter().filter(|d| d.said()[0].contains("重新发")).count(),
+                1,
+                "{pressed:?}"
+            );
+            // The other group stays as it was; this one may be made now.
+            let again = say(&kit, "op", "/建群 预览 dept-rd").await.said().join("\n");
+            assert!(again.contains("新建 1 个群"), "{again}");
+        }
+    }
+}

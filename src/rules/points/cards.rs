@@ -141,7 +141,7 @@ impl PointsRule {
                     context: click.asker.reply_context.clone(),
                     content: card,
                 };
-                let key = format!("points.mine:{}:{id}", click.asker.app);
+                let key = format!("points.mine:{}:{}", click.asker.app, id.stem());
                 ctx.emit_state("card", &click.asker.app, &key, action).map(|_| ())
             }
             _ => ctx.answer(&click.asker, AnswerPlace::Private, card),

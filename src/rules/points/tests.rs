@@ -161,7 +161,7 @@ async fn what_is_not_sent_is_explained_in_private() {
     }
     let nobody = ArgValue::People(vec![Mention {
         user: None,
-        name: Some("陈晨".into()),
+        name: Some("没有此人".into()),
         bot: false,
     }]);
     let li = o.li.clone();
@@ -172,7 +172,7 @@ async fn what_is_not_sent_is_explained_in_private() {
             &[("to", nobody), ("reason", text("帮我定位了驱动问题"))],
         )
         .await;
-    assert!(left.to("reply direct").contains("没认出「陈晨」"));
+    assert!(left.to("reply direct").contains("没认出「没有此人」"));
     // Nothing of all that was counted.
     assert_eq!(verify(&t.store).await.unwrap().transactions, 0);
     // The pair's day, then the week.

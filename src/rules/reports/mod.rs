@@ -16,12 +16,14 @@ mod tests;
 
 pub use crate::config::rules::reports as config;
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::Days;
 use hutong_model::{
-    Ability, Action, AppId, Body, BoxFuture, ChatKind, ChatRef, DeliveryClass, Event, EventHead, Kind, Message,
-    MessageEvent, MessageId, SenderKind, Target, UserId,
+    Ability, Action, AppId, Body, BoxFuture, ChatId, ChatKind, ChatRef, DeliveryClass, Event, EventHead, Kind, Message,
+    MessageEvent, MessageId, SenderKind, Target, Timestamp, UserId,
 };
 
 use self::store::{Cell, Delta, Seen};
@@ -43,12 +45,18 @@ const LATEST: Duration = Duration::from_secs(3 * 86_400);
 const REMEMBER_DAYS: u64 = 14;
 /// Mentions of one message that are looked at.
 const MOST_MENTIONS: usize = 3;
+/// How long it is remembered whether a group is external, so that a message costs no look-up.
+const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
+/// Groups remembered at once; beyond it all are looked up again.
+const MOST_GROUPS: usize = 20_000;
 
 /// The rule module.
 pub struct ReportsRule {
     config: config::Report,
     calendar: Calendar,
     when: When,
+    /// Whether a group has people of other companies in it, and when that was read.
+    external: Mutex<HashMap<(AppId, ChatId), (bool, Timestamp)>>,
 }
 
 impl ReportsRule {
@@ -56,7 +64,36 @@ impl ReportsRule {
     pub fn new(config: config::Report, calendar: Calendar) -> Result<Self, CronError> {
         // A report about last week is wanted on the first day people are back.
         let when = When::new(&config.when, &calendar, Some(OnHoliday::NextWorkday), None)?;
-        Ok(Self { config, calendar, when })
+        Ok(Self {
+            config,
+            calendar,
+            when,
+            external: Mutex::default(),
+        })
+    }
+
+    /// True in a group with people of other companies: nothing is recorded there.
+    async fn is_external(&self, ctx: &mut Ctx, app: &AppId, chat: &ChatId) -> Result<bool, RuleError> {
+        let key = (app.clone(), chat.clone());
+        let now = ctx.now();
+        let known = self.groups().get(&key).copied();
+        if let Some((external, at)) = known
+            && now.since(at) < LOOK_AGAIN
+        {
+            return Ok(external);
+        }
+        let external = ctx.directory().chat(app, chat).await?.is_some_and(|c| c.external);
+        let mut groups = self.groups();
+        if groups.len() >= MOST_GROUPS {
+            groups.clear();
+        }
+        groups.insert(key, (external, now));
+        Ok(external)
+    }
+
+    fn groups(&self) -> std::sync::MutexGuard<'_, HashMap<(AppId, ChatId), (bool, Timestamp)>> {
+        // A memory of what can be read again.
+        self.external.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn message(&self, ctx: &mut Ctx, event: &Event, m: &MessageEvent) -> Result<(), RuleError> {
@@ -64,6 +101,9 @@ impl ReportsRule {
             return Ok(());
         };
         let app = &event.app;
+        if self.is_external(ctx, app, &m.chat.id).await? {
+            return Ok(());
+        }
         let day = ctx.local(event.occurred_at).date_naive().to_string();
         let cell = Cell {
             app,
@@ -147,6 +187,9 @@ impl ReportsRule {
         let Some(chat) = chat else {
             return Ok(());
         };
+        if self.is_external(ctx, &event.app, &chat).await? {
+            return Ok(());
+        }
         let day = ctx.local(event.occurred_at).date_naive().to_string();
         let cell = Cell {
             app: &event.app,
@@ -257,7 +300,7 @@ impl Rule for ReportsRule {
         match head.body {
             Body::Message(m) => m.chat.kind == ChatKind::Group && m.sender.kind == SenderKind::Person,
             Body::Click(c) => c.chat.as_ref().is_some_and(|c| c.kind == ChatKind::Group),
-            _ => matches!(head.kind, Kind::Recall | Kind::Reaction),
+            _ => matches!(head.kind, Kind::Recall | Kind::Reaction | Kind::Bot),
         }
     }
 
@@ -286,6 +329,11 @@ impl Rule for ReportsRule {
                     };
                     self.light(ctx, event, click.chat.as_ref(), None, &click.user, delta)
                         .await
+                }
+                // It says whether the group is external.
+                Body::Bot { chat, .. } => {
+                    self.groups().remove(&(event.app.clone(), chat.id.clone()));
+                    Ok(())
                 }
                 Body::Tick { local, .. } => self.weekly(ctx, local).await,
                 _ => Ok(()),

@@ -266,9 +266,31 @@ async fn a_message_costs_two_statements_at_most() {
             })),
         };
         assert!(town.rule.wants(&event.head()));
+        // Whether a group is external is looked up once in ten minutes, not for every message.
+        let chat = group("oc_1").id;
+        assert!(!town.rule.is_external(&mut ctx, &event.app, &chat).await.unwrap());
         let before = ctx.tx().writes();
         town.rule.on_event(&mut ctx, &event).await.unwrap();
         assert_eq!(ctx.tx().writes() - before, expected);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_in_an_external_group() {
+    for t in testing::all().await.unwrap() {
+        let mut town = Town::new(&t.store, 2).await;
+        let mut tx = t.store.begin().await.unwrap();
+        Directory::new(&mut tx)
+            .set_external(&app_id("fs"), &group("oc_1").id, true, town.w.now)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        town.post("fs", "u0", "早", With::default()).await;
+        let counted = async || -> i64 {
+            let sql = "SELECT COUNT(*) AS n FROM activity";
+            t.store.query(sql).one().await.unwrap().get("n").unwrap()
+        };
+        assert_eq!(counted().await, 0);
     }
 }
 

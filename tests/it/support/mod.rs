@@ -5,6 +5,7 @@
 
 mod recorder;
 mod screen;
+mod seal;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -24,7 +25,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use recorder::{Recorded, Recorder};
-pub use screen::{buttons, text_of};
+pub use screen::{buttons, folded, text_of};
+pub use seal::unknown_event;
 
 /// Tuesday 2026-11-24, 14:00 in Shanghai.
 pub const START: Timestamp = Timestamp::from_secs(1_795_500_000);
@@ -93,6 +95,15 @@ pub struct Stage {
 
 impl Stage {
     pub async fn start(on: On, org: Org, clock: Arc<dyn hutong_model::Clock>) -> Self {
+        Self::start_as(on, org, clock, true).await
+    }
+
+    /// Does not judge rates where that can be chosen: people here are faster than people are.
+    pub async fn start_unjudged(on: On, org: Org, clock: Arc<dyn hutong_model::Clock>) -> Self {
+        Self::start_as(on, org, clock, false).await
+    }
+
+    async fn start_as(on: On, org: Org, clock: Arc<dyn hutong_model::Clock>, limits: bool) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
         let (sim, served): (Arc<dyn Simulator>, Option<Served>) = match on {
             On::Feishu => {
@@ -102,7 +113,7 @@ impl Stage {
                     clock,
                     port: 0,
                     apps: vec![SimAppOptions::new(1, "小胡同", true)],
-                    limits: true,
+                    limits,
                     extra: None,
                 })
                 .await
@@ -204,7 +215,6 @@ fn settings_toml(kind: &str, settings: &Settings) -> String {
 
 /// Where the rows are.
 pub struct Place {
-    pub db: Db,
     pub url: String,
     _folder: Option<tempfile::TempDir>,
 }
@@ -217,7 +227,6 @@ impl Place {
                 let folder = tempfile::tempdir().unwrap();
                 let url = format!("sqlite://{}", folder.path().join("it.db").display());
                 Some(Self {
-                    db,
                     url,
                     _folder: Some(folder),
                 })
@@ -226,7 +235,6 @@ impl Place {
                 let made = hutong::store::testing::postgres().await.unwrap()?;
                 made.store.close().await;
                 Some(Self {
-                    db,
                     url: made.url.clone(),
                     _folder: None,
                 })
@@ -239,6 +247,7 @@ impl Place {
             connections: 4,
             // The test server runs without fsync.
             allow_unsafe_durability: true,
+            ..StoreOptions::default()
         };
         // A store that was just closed lets go of its file a moment later.
         for _ in 0..200 {
@@ -538,6 +547,26 @@ impl TestBot {
             .collect()
     }
 
+    /// The outbox as a person would want to see it when a test fails.
+    pub async fn outbox(&self) -> Vec<String> {
+        let sql = "SELECT state, action, summary, COALESCE(code, '') AS code, COALESCE(error, '') AS error, tries, next_at FROM outbox ORDER BY seq";
+        let rows = self.system().store.query(sql).all().await.unwrap();
+        let line = |row: &hutong::store::Row| {
+            let text = |name: &str| row.get::<String>(name).unwrap();
+            let wait = row.get::<i64>("next_at").unwrap() - self.clock.now().millis();
+            format!(
+                "{} {} {:?} {} {} tries {} next in {wait} ms",
+                text("state"),
+                text("action"),
+                text("summary"),
+                text("code"),
+                text("error"),
+                row.get::<i64>("tries").unwrap()
+            )
+        };
+        rows.iter().map(line).collect()
+    }
+
     pub async fn count(&self, sql: &str) -> i64 {
         let row = self.system().store.query(sql.to_owned()).one().await;
         row.and_then(|r| r.get("n")).unwrap_or_else(|e| panic!("{sql}: {e}"))
@@ -607,7 +636,7 @@ impl TestBot {
             .all()
             .await
             .unwrap();
-        for row in work {
+        if let Some(row) = work.first() {
             let (rule, error) = (row.get::<String>("rule").unwrap(), row.get::<String>("error").unwrap());
             panic!("{}: an item of {rule} has failed: {error}", self.name);
         }

@@ -50,3 +50,14 @@ pub fn buttons(item: &ScreenItem) -> Vec<ScreenButton> {
         })
         .collect()
 }
+
+/// Full-width signs look like their narrow twins; that is how some are made harmless.
+pub fn folded(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap(),
+            other => other,
+        })
+        .filter(|c| !c.is_whitespace() && *c != '\u{200b}')
+        .collect()
+}
