@@ -26,4 +26,13 @@ while [ -z "$url" ]; do
   sleep 0.2
   url=$(sed -n 's/^\(http:.*\)$/\1/p' "$out" | head -n 1)
 done
-node drive.mjs "$url" "$shots" "${CHROMIUM:-/usr/bin/chromium}"
+code=0
+node drive.mjs "$url" "$shots" "${CHROMIUM:-/usr/bin/chromium}" || code=$?
+if ! kill -0 "$demo" 2>/dev/null; then
+  # Nobody asked it to end: say how it did, so that a crash is not taken for a slow page.
+  status=0
+  wait "$demo" || status=$?
+  echo "the demo ended by itself, status $status" >&2
+  [ "$code" -ne 0 ] || code=1
+fi
+exit "$code"
