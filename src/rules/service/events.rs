@@ -1,8 +1,8 @@
 //! Keeps the directory up to date from events.
 
 use hutong_model::{
-    Ability, Action, Body, ChatChange, ChatKind, ChatRef, CompanyId, DeliveryClass, Event, Mention, Message, Platform,
-    SeeClass, Target, UserId,
+    Ability, Action, ActionKind, Body, ChatChange, ChatId, ChatKind, ChatRef, CompanyId, DeliveryClass, Event, Mention,
+    Message, Platform, SeeClass, Target, UserId,
 };
 
 use super::known::{Known, Step};
@@ -70,6 +70,13 @@ pub(super) async fn handle(known: &Known, ctx: &mut Ctx, event: &Event) -> Resul
             }
             Ok(())
         }
+        Body::EffectDone {
+            ok: true,
+            action: ActionKind::ListMembers,
+            receipt,
+            tag,
+            ..
+        } => members_listed(ctx, event, &company, platform, &receipt.users, tag).await,
         Body::DirectoryScope => {
             let now = ctx.now();
             ctx.directory().ask_sync(&event.app, None, now).await?;
@@ -206,6 +213,38 @@ async fn members_left(
     Ok(())
 }
 
+/// A share of members is only ever printed where every message is seen.
+fn can_count_members(ctx: &Ctx, event: &Event) -> bool {
+    ctx.can(&event.app, Ability::ListMembers) && ctx.caps(&event.app).is_some_and(|c| c.sees(SeeClass::V1))
+}
+
+/// Who was in a group when the bot came.
+async fn members_listed(
+    ctx: &mut Ctx,
+    event: &Event,
+    company: &CompanyId,
+    platform: Platform,
+    users: &[UserId],
+    tag: &serde_json::Value,
+) -> Result<(), RuleError> {
+    let Some(chat) = tag
+        .get("chat")
+        .and_then(|c| c.as_str())
+        .and_then(|c| ChatId::new(c).ok())
+    else {
+        return Ok(());
+    };
+    let now = ctx.now();
+    for user in users {
+        let person = ctx
+            .directory()
+            .ensure_person(company, platform, user, None, now)
+            .await?;
+        ctx.directory().joined(&event.app, &chat, &person.id, now).await?;
+    }
+    Ok(())
+}
+
 async fn bot(
     known: &Known,
     ctx: &mut Ctx,
@@ -227,6 +266,16 @@ async fn bot(
     known.forget_chat(&event.app, &chat.id);
     if external {
         ctx.directory().set_external(&event.app, &chat.id, true, now).await?;
+    } else if chat.kind == ChatKind::Group && can_count_members(ctx, event) {
+        // Joins are told from now on, those who are in it already are not: without them a report
+        // would only know the people who have spoken.
+        ctx.emit_tracked(
+            "members",
+            &event.app,
+            DeliveryClass::State,
+            Action::ListMembers { chat: chat.id.clone() },
+            serde_json::json!({ "chat": chat.id.as_str() }),
+        )?;
     }
     // Somebody who takes the bot out and in again has met it. A group that the bot made itself, or
     // whose first message came before this event, is known but was not greeted: silence is kinder.

@@ -2,13 +2,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hutong_model::{
-    Ability, Action, Body, ChatChange, Clock as _, DepartmentId, Mention, PersonRecord, Platform, SeeClass, SenderKind,
+    Ability, Action, Body, ChatChange, Clock as _, DepartmentId, Mention, PersonRecord, Platform, Receipt, SeeClass,
+    SenderKind,
 };
 
 use super::*;
 use crate::access::Scope;
 use crate::directory::Directory;
-use crate::rules::testkit::{FakeAdapter, Kit, company, department, direct, env, group, record, user};
+use crate::rules::testkit::{FakeAdapter, Kit, company, department, direct, env, group, outcome_of, record, user};
 use crate::store::testing::{TestStore, all};
 
 /// A rule that only has something to say in `/me`.
@@ -456,5 +457,45 @@ async fn joins_leaves_and_directory_events_reach_the_mirror() {
             .unwrap()
             .unwrap();
         assert!(!gone.active);
+    }
+}
+
+#[tokio::test]
+async fn those_who_were_in_a_group_before_the_bot_are_its_members() {
+    for test in all().await.unwrap() {
+        let wide = FakeAdapter::new("fs", Platform::Feishu, [Ability::SendToChat, Ability::ListMembers]);
+        let rules = Service::in_front_of(Vec::new()).unwrap().rules;
+        let kit = Kit::new(test, env(vec![Arc::new(wide)]), rules);
+        let came = |chat: &str, external| Body::Bot {
+            chat: group(chat),
+            added: true,
+            by: None,
+            external,
+        };
+        let done = kit.event("fs", came("g1", false)).await;
+        let listing = done
+            .effects
+            .iter()
+            .find(|e| e.tag.is_some())
+            .expect("the members are asked for");
+        let receipt = Receipt {
+            users: vec![user("li"), user("wang")],
+            ..Receipt::default()
+        };
+        kit.event("fs", outcome_of(listing, true, receipt)).await;
+        // Told twice, they are in it once.
+        let receipt = Receipt {
+            users: vec![user("li")],
+            ..Receipt::default()
+        };
+        kit.event("fs", outcome_of(listing, true, receipt)).await;
+        let fs = hutong_model::AppId::new("fs").unwrap();
+        let mut tx = kit.test.store.begin().await.unwrap();
+        let members = Directory::new(&mut tx).members(&fs, &group("g1").id).await.unwrap();
+        assert_eq!(members.len(), 2, "{}", kit.test.name);
+        drop(tx);
+        // Nobody of an external group is asked for.
+        let done = kit.event("fs", came("g2", true)).await;
+        assert!(done.effects.iter().all(|e| e.tag.is_none()));
     }
 }
