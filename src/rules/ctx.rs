@@ -443,6 +443,7 @@ fn lane_of(app: &AppId, action: &Action) -> String {
         Action::Recall { message }
         | Action::React { message, .. }
         | Action::Pin { message }
+        | Action::Unpin { message }
         | Action::Urgent { message, .. }
         | Action::Readers { message } => message.stem(),
         Action::RenameChat { chat, .. }
@@ -454,6 +455,7 @@ fn lane_of(app: &AppId, action: &Action) -> String {
         Action::CreateChat { name, .. } => name,
         Action::Upload { .. } => "upload",
         Action::Calendar { .. } => "calendar",
+        Action::Badge { badge, .. } => badge,
     };
     format!("{app}:{to}")
 }

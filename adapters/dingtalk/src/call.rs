@@ -251,7 +251,8 @@ pub fn prepare(config: &Config, action: &Action) -> Result<Vec<Prepared>, Render
             )?])
         }
         Action::React { .. } => Err(not(kind, "robots cannot put reactions")),
-        Action::Pin { .. } => Err(not(kind, "robots cannot pin messages")),
+        Action::Pin { .. } | Action::Unpin { .. } => Err(not(kind, "robots cannot pin messages")),
+        Action::Badge { .. } => Err(not(kind, "honours are not connected yet")),
     }
 }
 

@@ -318,6 +318,11 @@ pub fn prepare(action: &Action, ids: UserIdType) -> Result<Vec<Prepared>, Render
         .query("page_size", "100")
         .prepared(api::MEMBERS, Some(chat.as_str()), Some(REPEATABLE_MS))
         .map(one),
+        Action::Unpin { .. } | Action::Badge { .. } => Err(RenderError::NotPossible {
+            app_kind: "feishu",
+            action: action.kind().as_str(),
+            why: "not connected yet".to_owned(),
+        }),
     }
 }
 

@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use crate::capability::Capabilities;
 use crate::clock::{Clock, Timestamp};
+use crate::diagnose::Finding;
 use crate::directory::{DepartmentRecord, Page, PersonRecord};
 use crate::effect::{Action, Prepared, RenderError};
-use crate::event::Body;
-use crate::ids::{AppId, CompanyId, DepartmentId, Platform, UserId};
+use crate::event::{Attachment, Body};
+use crate::ids::{AppId, CompanyId, DepartmentId, MessageId, Platform, UserId};
+use crate::link::Link;
 use crate::outcome::{CallError, Outcome};
 use crate::secret::Secret;
+use crate::stats::{ChatRecord, StatRow, StatScope};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -146,6 +149,48 @@ pub trait Adapter: Send + Sync {
 
     /// Asks the platform whether credentials and address are right (`check --online`, `/health`).
     fn probe<'a>(&'a self) -> BoxFuture<'a, Result<(), CallError>>;
+
+    /// The app's long connection; `None` when it is set to callbacks, or the platform has none.
+    fn link(&self) -> Option<Arc<dyn Link>> {
+        None
+    }
+
+    /// Whether [`Adapter::deliver`] can work in this process right now. False only where calls
+    /// travel over a long connection that another replica holds, or that is down.
+    fn can_deliver(&self) -> bool {
+        true
+    }
+
+    /// Asks one by one whether everything the app needs is set up (`check --online`). `callback` is
+    /// the address its callbacks should come to.
+    fn diagnose<'a>(&'a self, _callback: Option<&'a str>) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    /// Pages through the chats that the bot is in.
+    fn chats<'a>(&'a self, _cursor: Option<&'a str>) -> BoxFuture<'a, Result<Page<ChatRecord>, CallError>> {
+        Box::pin(async { Err(CallError::NotPossible("listing chats")) })
+    }
+
+    /// The platform's own figures of one day (`YYYY-MM-DD`).
+    fn statistics<'a>(
+        &'a self,
+        _scope: &'a StatScope,
+        _day: &'a str,
+        _cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Page<StatRow>, CallError>> {
+        Box::pin(async { Err(CallError::NotPossible("statistics")) })
+    }
+
+    /// Fetches an attachment of a message, at most `limit` bytes.
+    fn download<'a>(
+        &'a self,
+        _message: &'a MessageId,
+        _attachment: &'a Attachment,
+        _limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, CallError>> {
+        Box::pin(async { Err(CallError::NotPossible("downloading")) })
+    }
 }
 
 /// One key of an `[[app]]` table, for this kind of app.

@@ -52,12 +52,20 @@ pub enum Ability {
     Disband,
     Upload,
     Pin,
+    Unpin,
+    /// The platform's own badges or honours.
+    Badge,
     Urgent,
     Calendar,
     Readers,
     ListMembers,
     ListDepartments,
     ListPeople,
+    /// The chats that the bot is in.
+    ListChats,
+    /// The platform's own aggregates (V3).
+    Statistics,
+    Download,
     /// Cards with buttons that call back, in groups / in private chats.
     ButtonsInChat,
     ButtonsToUser,

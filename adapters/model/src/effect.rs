@@ -103,6 +103,16 @@ pub enum Action {
     ListMembers {
         chat: ChatId,
     },
+    Unpin {
+        message: MessageId,
+    },
+    /// Gives the platform's own badge or honour to people, or takes it from them.
+    Badge {
+        /// The platform's id of the badge.
+        badge: String,
+        users: Vec<UserId>,
+        given: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +144,8 @@ pub enum ActionKind {
     Calendar,
     Readers,
     ListMembers,
+    Unpin,
+    Badge,
 }
 
 impl ActionKind {
@@ -156,6 +168,8 @@ impl ActionKind {
             ActionKind::Calendar => "calendar",
             ActionKind::Readers => "readers",
             ActionKind::ListMembers => "list_members",
+            ActionKind::Unpin => "unpin",
+            ActionKind::Badge => "badge",
         }
     }
 }
@@ -180,6 +194,8 @@ impl Action {
             Action::Calendar { .. } => ActionKind::Calendar,
             Action::Readers { .. } => ActionKind::Readers,
             Action::ListMembers { .. } => ActionKind::ListMembers,
+            Action::Unpin { .. } => ActionKind::Unpin,
+            Action::Badge { .. } => ActionKind::Badge,
         }
     }
 

@@ -311,9 +311,11 @@ fn of_app(app: &AppDoor, action: &Action) -> Result<Vec<Prepared>, RenderError> 
                 Some(30 * 24 * HOUR),
             )?])
         }
-        Action::React { .. } | Action::Pin { .. } | Action::Urgent { .. } => {
-            Err(not_possible(kind, action, "the platform has no such call"))
-        }
+        Action::React { .. }
+        | Action::Pin { .. }
+        | Action::Unpin { .. }
+        | Action::Badge { .. }
+        | Action::Urgent { .. } => Err(not_possible(kind, action, "the platform has no such call")),
         Action::Disband { .. } => Err(not_possible(
             kind,
             action,
