@@ -103,9 +103,17 @@ async fn apply(State((faults, envelope)): State<(Arc<Faults>, Envelope)>, reques
         return next.run(request).await;
     }
     match faults.take_for_request(path) {
-        None | Some(FaultKind::LoseCallback | FaultKind::Duplicate { .. } | FaultKind::RevokeTokens) => {
-            next.run(request).await
-        }
+        None
+        | Some(
+            FaultKind::LoseCallback
+            | FaultKind::Duplicate { .. }
+            | FaultKind::RevokeTokens
+            | FaultKind::MuteLink
+            | FaultKind::ZombieLink
+            | FaultKind::DropLink
+            | FaultKind::AnnounceLink
+            | FaultKind::EvictLink,
+        ) => next.run(request).await,
         Some(FaultKind::Delay { ms }) => {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             next.run(request).await

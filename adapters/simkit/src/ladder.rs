@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hutong_model::{Clock, Timestamp};
+use hutong_model::{BoxFuture, Clock, Timestamp};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Url};
 use tokio::io::AsyncWriteExt as _;
@@ -63,6 +63,7 @@ pub struct Attempt {
 }
 
 type Build = dyn Fn(Attempt) -> Outgoing + Send + Sync;
+type Over = dyn Fn(Attempt) -> BoxFuture<'static, Option<Result<Answer, String>>> + Send + Sync;
 type Accept = dyn Fn(&Answer) -> Result<(), String> + Send + Sync;
 
 /// A callback and all its repeats.
@@ -71,6 +72,9 @@ pub struct CallbackRequest {
     /// What it is, for complaints (`im.message.receive_v1 om_1`). Never message text.
     pub label: String,
     pub build: Arc<Build>,
+    /// Carries an attempt over a long connection and waits for its acknowledgement; `None` when no
+    /// connection of the app is live, so that it goes to the callback address.
+    pub over: Option<Arc<Over>>,
     /// Whether the platform is content with an answer; `Err` says why not.
     pub accept: Arc<Accept>,
     /// False for callbacks that the platform sends only once (a card click).
@@ -83,6 +87,7 @@ impl CallbackRequest {
         Self {
             label: label.into(),
             build: Arc::new(build),
+            over: None,
             accept: Arc::new(|answer| match answer.status {
                 200 => Ok(()),
                 other => Err(format!("status {other}")),
@@ -93,6 +98,14 @@ impl CallbackRequest {
 
     pub fn accept(mut self, accept: impl Fn(&Answer) -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.accept = Arc::new(accept);
+        self
+    }
+
+    pub fn over(
+        mut self,
+        over: impl Fn(Attempt) -> BoxFuture<'static, Option<Result<Answer, String>>> + Send + Sync + 'static,
+    ) -> Self {
+        self.over = Some(Arc::new(over));
         self
     }
 
@@ -290,29 +303,29 @@ impl Callbacks {
     }
 
     async fn attempt(&self, request: &CallbackRequest, number: u32, fault: Option<&FaultKind>) -> Delivered {
-        let out = (request.build)(Attempt {
+        let attempt = Attempt {
             at: self.clock.now(),
             number,
-        });
+        };
         let result = match fault {
             Some(FaultKind::LoseCallback) => Err("lost on the way (a fault)".to_owned()),
             Some(FaultKind::Cut) => {
-                half_a_request(&out).await;
+                half_a_request(&(request.build)(attempt)).await;
                 Err("cut before it was complete (a fault)".to_owned())
             }
             Some(FaultKind::AcceptThenCut) => {
-                let _ = self.send(&out).await;
+                let _ = self.carry(request, attempt).await;
                 Err("the answer was lost (a fault)".to_owned())
             }
             Some(FaultKind::Status { status }) => {
-                let _ = self.send(&out).await;
+                let _ = self.carry(request, attempt).await;
                 Err(format!("a gateway answered {status} instead (a fault)"))
             }
             Some(FaultKind::Delay { ms }) => {
                 tokio::time::sleep(Duration::from_millis(*ms)).await;
-                self.send(&out).await
+                self.carry(request, attempt).await
             }
-            _ => self.send(&out).await,
+            _ => self.carry(request, attempt).await,
         };
         let result = result.and_then(|answer| match (request.accept)(&answer) {
             Ok(()) => Ok(answer),
@@ -333,6 +346,16 @@ impl Callbacks {
             ok: u32::from(ok),
             failed: u32::from(!ok),
         }
+    }
+
+    /// Over a live long connection, else to the callback address.
+    async fn carry(&self, request: &CallbackRequest, attempt: Attempt) -> Result<Answer, String> {
+        if let Some(over) = &request.over
+            && let Some(result) = over(attempt).await
+        {
+            return result;
+        }
+        self.send(&(request.build)(attempt)).await
     }
 
     /// One request over the wire, outside of ladder and faults: address checks.

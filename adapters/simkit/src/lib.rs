@@ -54,6 +54,10 @@ pub trait Simulator: Send + Sync {
     fn complaints(&self) -> Vec<String>;
     /// Requests seen so far, by path.
     fn calls(&self) -> Vec<(String, u64)>;
+    /// Live long connections, by app.
+    fn links(&self) -> Vec<(String, usize)> {
+        Vec::new()
+    }
 }
 
 /// An app as the developer console shows it.

@@ -152,4 +152,14 @@ pub enum FaultKind {
     Duplicate { times: u32 },
     /// All access tokens issued so far stop working.
     RevokeTokens,
+    /// Live long connections fall silent in both directions and stay open (half-open).
+    MuteLink,
+    /// Live long connections still answer pings and deliver nothing.
+    ZombieLink,
+    /// Live long connections are cut without a word.
+    DropLink,
+    /// Live long connections are ended as the platform announces it, where it does.
+    AnnounceLink,
+    /// Another client takes the connection over, where only one may live.
+    EvictLink,
 }
