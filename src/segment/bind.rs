@@ -10,6 +10,9 @@ use super::{Activity, Answer, Expr, Flag, How, NumberField, SetField, Test, Text
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dept {
     pub id: String,
+    /// Where it is known from. The same name in two places is one department seen twice; twice in
+    /// one place it is two departments.
+    pub place: &'static str,
     pub parent: Option<String>,
     pub name: String,
 }
@@ -128,7 +131,7 @@ impl<'d> Tree<'d> {
         names.join("/")
     }
 
-    fn find(&self, name: &super::Name) -> Result<&'d Dept, BindError> {
+    fn find(&self, name: &super::Name) -> Result<Vec<&'d Dept>, BindError> {
         let steps: Vec<String> = name.text.split('/').map(fold).collect();
         let Some(last) = steps.last() else {
             return Err(self.missing(name));
@@ -144,16 +147,18 @@ impl<'d> Tree<'d> {
             let wanted = format!("/{}", steps.join("/"));
             found.retain(|d| format!("/{}", fold(&self.path(d))).ends_with(&wanted));
         }
-        match found.as_slice() {
-            [one] => Ok(one),
-            [] => Err(self.missing(name)),
-            several => {
-                let mut paths: Vec<String> = several.iter().map(|d| self.path(d)).collect();
+        let mut places = HashSet::new();
+        match found.iter().find(|d| !places.insert(d.place)) {
+            _ if found.is_empty() => Err(self.missing(name)),
+            None => Ok(found),
+            Some(twice) => {
+                let same: Vec<_> = found.iter().filter(|d| d.place == twice.place).collect();
+                let mut paths: Vec<String> = same.iter().map(|d| self.path(d)).collect();
                 paths.sort();
                 paths.truncate(3);
                 Err(BindError {
                     at: name.at,
-                    what: format!("{} departments are called '{}'", several.len(), name.text),
+                    what: format!("{} departments are called '{}'", same.len(), name.text),
                     hint: format!("write the path, for example '{}'", paths.join("' or '")),
                 })
             }
@@ -192,14 +197,15 @@ fn node(expr: &Expr, tree: &Tree<'_>) -> Result<Node, BindError> {
         Expr::Test(Test::Dept { names, below }) => {
             let mut ids = HashSet::new();
             for name in names {
-                let dept = tree.find(name)?;
-                if *below {
-                    // Two names may overlap: each is walked on its own.
-                    let mut under = HashSet::new();
-                    tree.below(&dept.id, &mut under);
-                    ids.extend(under);
-                } else {
-                    ids.insert(dept.id.clone());
+                for dept in tree.find(name)? {
+                    if *below {
+                        // Two names may overlap: each is walked on its own.
+                        let mut under = HashSet::new();
+                        tree.below(&dept.id, &mut under);
+                        ids.extend(under);
+                    } else {
+                        ids.insert(dept.id.clone());
+                    }
                 }
             }
             Node::Dept(ids)

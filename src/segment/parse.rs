@@ -308,7 +308,8 @@ impl Parser<'_> {
             "leader" => Ok(Test::Flag(Flag::Leader)),
             _ => {
                 let known = FIELDS.into_iter().chain(["leader"]);
-                let near = crate::config::nearest(&word, known.clone());
+                let begun = known.clone().find(|k| k.starts_with(&word.to_ascii_lowercase()));
+                let near = crate::config::nearest(&word, known.clone()).or(begun);
                 let hint = match near {
                     Some(near) => format!("did you mean {near}?"),
                     None => format!("known fields: {}", known.collect::<Vec<_>>().join(", ")),

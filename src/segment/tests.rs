@@ -14,6 +14,7 @@ fn depts() -> Vec<Dept> {
     .into_iter()
     .map(|(id, parent, name)| Dept {
         id: id.to_owned(),
+        place: "a",
         parent: parent.map(str::to_owned),
         name: name.to_owned(),
     })
@@ -117,6 +118,25 @@ fn a_department_must_be_there_and_be_the_only_one() {
         error.what.starts_with("2 departments") && error.hint.contains("市场部/测试组"),
         "{error:?}"
     );
+}
+
+#[test]
+fn a_department_that_two_platforms_know_is_one() {
+    let mut twice = depts();
+    twice.push(Dept {
+        id: "b7".to_owned(),
+        place: "b",
+        parent: None,
+        name: "嵌入式".to_owned(),
+    });
+    let bound = parse("dept is '嵌入式'").unwrap().bind(&twice).unwrap();
+    for (dept, answer) in [("11", Answer::Yes), ("b7", Answer::Yes), ("12", Answer::No)] {
+        let facts = Facts {
+            departments: &[dept],
+            ..Facts::default()
+        };
+        assert_eq!(bound.of(&facts), answer, "{dept}");
+    }
 }
 
 #[test]
