@@ -2,14 +2,13 @@
 //! public address is needed (feishu.md 3).
 //!
 //! [`discovery`] asks where to connect, [`session`] is the protocol of one connection, [`frame`] its
-//! codec, [`parts`] joins split messages. Sockets, clocks and waiting belong to whoever runs it.
+//! codec. Sockets, clocks and waiting belong to whoever runs it.
 //!
 //! At most 50 connections per app; the platform gives every event to one of them at random, so that
 //! several replicas share the work and a forgotten process steals events.
 
 mod discovery;
 mod frame;
-mod parts;
 mod session;
 
 use std::fmt;
@@ -107,6 +106,12 @@ impl Link for Stream {
 
     fn open<'a>(&'a self) -> BoxFuture<'a, Result<Endpoint, OpenError>> {
         Box::pin(self.discover())
+    }
+
+    fn not_upgraded(&self, status: u16, headers: &[(&str, &str)]) -> OpenError {
+        discovery::handshake(status, |name| {
+            headers.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+        })
     }
 
     fn session(&self, _now: Timestamp) -> Box<dyn LinkSession> {

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hutong_link::{FragmentError, Fragments};
 use hutong_model::{CloseReason, Frame as Wire, LinkSession, Received, Rejection, Step, Timestamp};
 
 use super::Wishes;
 use super::discovery::ClientConfig;
 use super::frame::{CONTROL, DATA, Frame};
-use super::parts::Parts;
 use crate::door::{Door, NOTHING_TO_SAY, Trust};
 use crate::verify::MAX_BODY;
 
@@ -42,7 +42,7 @@ pub struct Session {
     next_ping: Option<Timestamp>,
     /// When the connection is dead unless something comes.
     deadline: Option<Timestamp>,
-    parts: Parts,
+    parts: Fragments,
     pending: HashMap<u64, Pending>,
     receipts: u64,
     ready: bool,
@@ -58,7 +58,7 @@ impl Session {
             ping: ping_every(ping_s),
             next_ping: None,
             deadline: None,
-            parts: Parts::default(),
+            parts: Fragments::default(),
             pending: HashMap::new(),
             receipts: 0,
             ready: false,
@@ -117,10 +117,10 @@ impl Session {
             else {
                 return steps.push(Step::Rejected(Rejection::Malformed));
             };
-            match self.parts.add(&id, sum, seq, payload, now) {
+            match self.parts.add(&id, seq, sum, payload, now) {
                 Ok(Some(whole)) => whole,
                 Ok(None) => return,
-                Err(rejection) => return steps.push(Step::Rejected(rejection)),
+                Err(error) => return steps.push(Step::Rejected(refusal(error))),
             }
         };
         let received = if bytes.len() > MAX_BODY {
@@ -204,10 +204,8 @@ impl LinkSession for Session {
     }
 
     fn next_tick(&self) -> Option<Timestamp> {
-        [self.next_ping, self.deadline, self.parts.next_expiry()]
-            .into_iter()
-            .flatten()
-            .min()
+        // Parts that wait too long are dropped with the pings and whenever another part comes.
+        [self.next_ping, self.deadline].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: Timestamp) -> Vec<Step> {
@@ -232,6 +230,13 @@ fn ping_every(wished_s: i64) -> Duration {
     match u64::try_from(wished_s) {
         Ok(seconds @ 1..) => Duration::from_secs(seconds).min(PING_AT_MOST),
         _ => PING_AT_MOST,
+    }
+}
+
+fn refusal(error: FragmentError) -> Rejection {
+    match error {
+        FragmentError::Count | FragmentError::TooLarge | FragmentError::Full => Rejection::TooLarge,
+        FragmentError::Index | FragmentError::Mismatch => Rejection::Malformed,
     }
 }
 
