@@ -182,6 +182,11 @@ impl Http {
         })
     }
 
+    /// For the one call that has its own credentials: opening a long connection.
+    pub fn client(&self) -> reqwest::Client {
+        self.client.clone()
+    }
+
     /// Forgets the token and fetches one: proves address and credentials.
     pub async fn fresh_token(&self, config: &Config) -> Result<(), Failure> {
         let mut held = self.token.lock().await;

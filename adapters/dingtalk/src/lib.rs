@@ -1,4 +1,4 @@
-//! DingTalk (钉钉): an internal app with a robot, by HTTP callbacks.
+//! DingTalk (钉钉): an internal app with a robot, by HTTP callbacks or by Stream mode.
 //!
 //! # What the platform lets a bot see
 //!
@@ -17,10 +17,10 @@
 //! answer or in a card. No reactions, no pins, no plain groups with the robot in them. Sends have no
 //! idempotency key; cards and scene groups have the caller's own id.
 //!
-//! # Where Stream mode would go
+//! # Two ways in
 //!
-//! [`verify`] ends where [`normalise`] begins: a connection that brings the same JSON calls
-//! [`normalise::robot`], [`normalise::event`] and [`normalise::card`] with the frame's data.
+//! [`verify`] ends where [`normalise`] begins. [`stream`], the long connection, brings the same JSON to
+//! the same functions and gives events the same dedupe keys: changing the mode doubles nothing.
 //!
 //! Source of every fact: `protocols/dingtalk.md` of the shared notes and the vectors beside it.
 
@@ -35,6 +35,7 @@ pub mod normalise;
 pub mod render;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod stream;
 mod verify;
 mod wire;
 
@@ -43,11 +44,11 @@ use std::sync::Arc;
 
 use hutong_model::{
     Ability, Action, Adapter, Answer, AppId, BoxFuture, Build, CallError, Capabilities, Clock, DepartmentId,
-    DepartmentRecord, KeyProblem, LimitRule, LimitScope, Limits, Outcome, Page, PersonRecord, Platform, PlatformEntry,
-    Prepared, RawRequest, Received, Rejection, RenderError, SeeClass, Timestamp, UserId,
+    DepartmentRecord, KeyProblem, LimitRule, LimitScope, Limits, Link, Outcome, Page, PersonRecord, Platform,
+    PlatformEntry, Prepared, RawRequest, Received, Rejection, RenderError, SeeClass, Timestamp, UserId,
 };
 
-pub use config::{CardConfig, Config, KEYS};
+pub use config::{CardConfig, Config, KEYS, Receive};
 pub use ids::SentId;
 pub use verify::AesKey;
 
@@ -73,6 +74,7 @@ pub struct DingTalk {
     capabilities: Capabilities,
     clock: Arc<dyn Clock>,
     api: Api,
+    stream: Option<Arc<stream::Stream>>,
 }
 
 impl DingTalk {
@@ -87,11 +89,16 @@ impl DingTalk {
                 hint: "check that the system has root certificates".into(),
             }]
         })?;
+        let stream = api
+            .config
+            .streams()
+            .then(|| Arc::new(stream::Stream::new(api.config.clone(), api.client())));
         Ok(Self {
             app: build.app,
             capabilities,
             clock: build.clock,
             api,
+            stream,
         })
     }
 
@@ -161,6 +168,10 @@ impl Adapter for DingTalk {
 
     fn probe<'a>(&'a self) -> BoxFuture<'a, Result<(), CallError>> {
         Box::pin(self.api.probe())
+    }
+
+    fn link(&self) -> Option<Arc<dyn Link>> {
+        self.stream.clone().map(|stream| stream as Arc<dyn Link>)
     }
 }
 
