@@ -360,7 +360,12 @@ impl Client {
     async fn group(&self, chat: &str) -> Result<Vec<UserId>, Fail> {
         let answer = self.call("appchat/get", &[("chatid", chat)], Payload::Get).await?;
         let info = answer.get("chat_info").cloned().unwrap_or_default();
-        let text = |name: &str| info.get(name).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
+        let text = |name: &str| {
+            info.get(name)
+                .and_then(Value::as_str)
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned)
+        };
         let members = strings(info.get("userlist"));
         let users = members.iter().filter_map(|id| UserId::new(id.as_str()).ok()).collect();
         let group = Group {
@@ -395,9 +400,7 @@ impl Client {
                 if body["enable_duplicate_check"] == 1 {
                     mark(&mut body, key);
                 }
-                let answer = self
-                    .counted(Way::Direct, &[user.to_string()], api, &body)
-                    .await?;
+                let answer = self.counted(Way::Direct, &[user.to_string()], api, &body).await?;
                 let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
                 let card = body.get("template_card").is_some();
                 let handle = CardHandle {

@@ -105,25 +105,25 @@ fn app(account_ceiling: Option<u32>) -> Capabilities {
 
 fn app_rates() -> Vec<LimitRule> {
     vec![
-                // Every call of a corp: 10,000 a minute and 150,000 an hour.
-                rule("message/send", LimitScope::Company, 10_000, MINUTE),
-                rule("message/send", LimitScope::Company, 150_000, HOUR),
-                // Above these two the platform says yes and drops the message.
-                rule("message/send", LimitScope::Destination, 30, MINUTE),
-                rule("message/send", LimitScope::Destination, 1_000, HOUR),
-                rule("appchat/create", LimitScope::Company, 1_000, DAY),
-                rule("appchat/update", LimitScope::Company, 1_000, HOUR),
-                // Counted per member of the group (document 90248); the hourly ceiling grows with the
-                // size of the company, this is the smallest.
-                LimitRule::receivers("appchat/send", LimitScope::Company, 20_000, MINUTE),
-                LimitRule::receivers("appchat/send", LimitScope::Company, 150_000, HOUR),
-                rule("appchat/send", LimitScope::Company, 10_000, MINUTE),
-                // Per member and app, dropped silently above; a member of several groups reaches it sooner.
-                rule("appchat/send", LimitScope::Destination, 200, MINUTE),
-                rule("appchat/send", LimitScope::Destination, 10_000, DAY),
-                rule("message/update_template_card", LimitScope::Company, 10_000, MINUTE),
-                rule("media/upload", LimitScope::Company, 10_000, MINUTE),
-            ]
+        // Every call of a corp: 10,000 a minute and 150,000 an hour.
+        rule("message/send", LimitScope::Company, 10_000, MINUTE),
+        rule("message/send", LimitScope::Company, 150_000, HOUR),
+        // Above these two the platform says yes and drops the message.
+        rule("message/send", LimitScope::Destination, 30, MINUTE),
+        rule("message/send", LimitScope::Destination, 1_000, HOUR),
+        rule("appchat/create", LimitScope::Company, 1_000, DAY),
+        rule("appchat/update", LimitScope::Company, 1_000, HOUR),
+        // Counted per member of the group (document 90248); the hourly ceiling grows with the
+        // size of the company, this is the smallest.
+        LimitRule::receivers("appchat/send", LimitScope::Company, 20_000, MINUTE),
+        LimitRule::receivers("appchat/send", LimitScope::Company, 150_000, HOUR),
+        rule("appchat/send", LimitScope::Company, 10_000, MINUTE),
+        // Per member and app, dropped silently above; a member of several groups reaches it sooner.
+        rule("appchat/send", LimitScope::Destination, 200, MINUTE),
+        rule("appchat/send", LimitScope::Destination, 10_000, DAY),
+        rule("message/update_template_card", LimitScope::Company, 10_000, MINUTE),
+        rule("media/upload", LimitScope::Company, 10_000, MINUTE),
+    ]
 }
 
 fn aibot() -> Capabilities {

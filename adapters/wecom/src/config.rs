@@ -220,8 +220,16 @@ impl Check<'_> {
         let aes = self.secret("aes_key", "copy the 43 characters from the callback page");
         self.token_shape("token", &token);
         // Either may change alone: what is not named before is as it is now.
-        let old_token = self.settings.secret("token_previous").filter(|t| !t.is_empty()).cloned();
-        let old_aes = self.settings.secret("aes_key_previous").filter(|k| !k.is_empty()).cloned();
+        let old_token = self
+            .settings
+            .secret("token_previous")
+            .filter(|t| !t.is_empty())
+            .cloned();
+        let old_aes = self
+            .settings
+            .secret("aes_key_previous")
+            .filter(|k| !k.is_empty())
+            .cloned();
         if let Some(old) = &old_token {
             self.token_shape("token_previous", old);
         }
@@ -229,7 +237,11 @@ impl Check<'_> {
             (None, None) => None,
             _ => {
                 let token = old_token.unwrap_or_else(|| token.clone());
-                let key = if old_aes.is_some() { "aes_key_previous" } else { "aes_key" };
+                let key = if old_aes.is_some() {
+                    "aes_key_previous"
+                } else {
+                    "aes_key"
+                };
                 self.pair(token, &old_aes.unwrap_or_else(|| aes.clone()), receive_id, key)
             }
         };

@@ -35,7 +35,9 @@ fn events(callback: Option<&str>, place_zh: &str, place_en: &str) -> Finding {
     Finding::new(
         "events",
         Unknown,
-        format!("平台没有接口能查询回调地址是否已保存：在「{place_zh}」填 {address}，Token 和 EncodingAESKey 与配置一致，保存成功就是通了"),
+        format!(
+            "平台没有接口能查询回调地址是否已保存：在「{place_zh}」填 {address}，Token 和 EncodingAESKey 与配置一致，保存成功就是通了"
+        ),
         format!(
             "the platform has no call that tells the saved callback address: enter {address} at {place_en}, with the token and EncodingAESKey of the configuration; it works when saving succeeds"
         ),
@@ -61,7 +63,10 @@ fn told(fail: &Fail) -> (String, String) {
     };
     match advice(code).and_then(|a| a.split_once(" / ")) {
         Some((zh, en)) => (format!("{zh}（{code}）"), format!("{en} ({code})")),
-        None => (format!("平台拒绝了（{code}）：{text}"), format!("the platform refused ({code}): {text}")),
+        None => (
+            format!("平台拒绝了（{code}）：{text}"),
+            format!("the platform refused ({code}): {text}"),
+        ),
     }
 }
 

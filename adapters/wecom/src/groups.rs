@@ -73,11 +73,20 @@ mod tests {
         let chat = ChatId::new("c1").unwrap();
         assert_eq!(groups.weight(&chat), 2_000);
         let members = ["a", "b", "c"].map(str::to_owned).to_vec();
-        groups.learn("c1", Group { members, ..Group::default() });
+        groups.learn(
+            "c1",
+            Group {
+                members,
+                ..Group::default()
+            },
+        );
         assert_eq!(groups.weight(&chat), 3);
         groups.change("c1", Some("新名"), None, &["D".into(), "a".into()], &["B".into()]);
         let group = groups.get("c1").unwrap();
-        assert_eq!((group.name.as_deref(), group.members.join(",")), (Some("新名"), "a,c,d".to_owned()));
+        assert_eq!(
+            (group.name.as_deref(), group.members.join(",")),
+            (Some("新名"), "a,c,d".to_owned())
+        );
         groups.change("c2", Some("x"), None, &["a".into()], &[]);
         assert_eq!(groups.get("c2"), None, "half a group is no knowledge");
     }

@@ -92,7 +92,12 @@ pub struct Guard {
 impl Guard {
     /// Counts one message to every member, or, when one of them has had enough, to nobody:
     /// milliseconds after which it would pass.
-    pub fn take<'a>(&self, way: Way, members: impl Iterator<Item = &'a str> + Clone, now: Timestamp) -> Result<(), u64> {
+    pub fn take<'a>(
+        &self,
+        way: Way,
+        members: impl Iterator<Item = &'a str> + Clone,
+        now: Timestamp,
+    ) -> Result<(), u64> {
         let now = now.millis();
         let mut all = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() > SWEEP_ABOVE {
@@ -147,17 +152,25 @@ mod tests {
         for i in 0..30 {
             assert_eq!(guard.take(Way::Direct, ["LiSi"].into_iter(), at(i)), Ok(()));
         }
-        assert!(guard.take(Way::Direct, ["lisi"].into_iter(), at(100)).is_err(), "case does not matter");
+        assert!(
+            guard.take(Way::Direct, ["lisi"].into_iter(), at(100)).is_err(),
+            "case does not matter"
+        );
         assert_eq!(guard.take(Way::Direct, ["wangwu"].into_iter(), at(100)), Ok(()));
         assert!(
-            guard.take(Way::Direct, ["wangwu", "lisi"].into_iter(), at(100)).is_err(),
+            guard
+                .take(Way::Direct, ["wangwu", "lisi"].into_iter(), at(100))
+                .is_err(),
             "all or nobody"
         );
         assert_eq!(guard.take(Way::Group, ["lisi"].into_iter(), at(100)), Ok(()));
         guard.give_back(Way::Direct, ["lisi"].into_iter());
         assert_eq!(guard.take(Way::Direct, ["lisi"].into_iter(), at(101)), Ok(()));
         let wait = guard.take(Way::Direct, ["lisi"].into_iter(), at(102)).unwrap_err();
-        assert_eq!(guard.take(Way::Direct, ["lisi"].into_iter(), at(102 + wait as i64)), Ok(()));
+        assert_eq!(
+            guard.take(Way::Direct, ["lisi"].into_iter(), at(102 + wait as i64)),
+            Ok(())
+        );
     }
 
     proptest! {

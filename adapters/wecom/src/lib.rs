@@ -25,7 +25,9 @@ mod directory;
 pub mod groups;
 pub mod guard;
 pub mod media;
+pub mod menu;
 pub mod normalise;
+mod notice;
 pub mod prepare;
 pub mod render;
 #[cfg(feature = "sim")]

@@ -56,7 +56,8 @@ pub async fn download(
                 Some(key) => open_media_with(&decoded(&key), &sealed),
                 None => bot.keys.open_media(&sealed),
             };
-            let bytes = opened.ok_or_else(|| refused("文件解不开，密钥不对或文件不完整 / the file does not decrypt"))?;
+            let bytes =
+                opened.ok_or_else(|| refused("文件解不开，密钥不对或文件不完整 / the file does not decrypt"))?;
             if bytes.len() > limit {
                 return Err(refused("文件太大 / the file is too large"));
             }
@@ -114,6 +115,9 @@ mod tests {
             assert!(!ok(bad, &real), "{bad}");
         }
         assert!(!ok("http://127.0.0.1:4001/file/1", &sim));
-        assert!(!ok("https://x.myqcloud.com/O", &sim), "a simulator's app stays on this machine");
+        assert!(
+            !ok("https://x.myqcloud.com/O", &sim),
+            "a simulator's app stays on this machine"
+        );
     }
 }

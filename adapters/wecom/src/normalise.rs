@@ -549,7 +549,13 @@ fn quoted(kind: &str, content: &BotContent) -> Vec<Attachment> {
             // A mention in typed text always has its name; one that has none shows nothing, as in a message.
             Segment::Mention(m) => m.name.as_deref().map(|name| format!("@{name}")).unwrap_or_default(),
             Segment::Break => "\n".to_owned(),
-            Segment::Link { label, url } => if label.is_empty() { url.clone() } else { label.clone() },
+            Segment::Link { label, url } => {
+                if label.is_empty() {
+                    url.clone()
+                } else {
+                    label.clone()
+                }
+            }
             Segment::Emoji(name) => format!("[{name}]"),
         })
         .collect();

@@ -85,17 +85,28 @@ async fn owners(client: &Client, day: &str, begin: i64, cursor: Option<&str>) ->
     let asked = all.get(from..).unwrap_or_default();
     let asked = asked.get(..OWNERS).unwrap_or(asked);
     if asked.is_empty() {
-        return Ok(Page { items: vec![], next: None });
+        return Ok(Page {
+            items: vec![],
+            next: None,
+        });
     }
     let body = statistic_body(begin, asked, offset);
     let answer = client
         .call("externalcontact/groupchat/statistic", &[], Payload::Json(&body))
         .await
         .map_err(read_error)?;
-    let rows = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let rows = answer
+        .get("items")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     let mut items = Vec::new();
     for row in &rows {
-        let Some(owner) = row.get("owner").and_then(Value::as_str).and_then(|id| UserId::new(id).ok()) else {
+        let Some(owner) = row
+            .get("owner")
+            .and_then(Value::as_str)
+            .and_then(|id| UserId::new(id).ok())
+        else {
             continue;
         };
         for (field, metric) in METRICS {
@@ -192,8 +203,13 @@ fn begin_of(day: &str) -> Option<i64> {
         return None;
     }
     // Days since 1970-01-01 in the proleptic Gregorian calendar, counted in years from March.
-    let (y, m) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let days = 365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (153 * m + 2) / 5 + date - 1 - 719_468;
+    let (y, m) = if month <= 2 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let days =
+        365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (153 * m + 2) / 5 + date - 1 - 719_468;
     Some(days * DAY - OFFSET)
 }
 
@@ -206,7 +222,16 @@ mod tests {
         assert_eq!(begin_of("1970-01-01"), Some(-8 * 3600));
         assert_eq!(begin_of("2026-11-21"), Some(1_795_190_400));
         assert_eq!(begin_of("2024-02-29"), Some(1_709_136_000));
-        for bad in ["2026-02-29", "2026-13-01", "2026-1-01", "2026-11-21T", "", "x", "2026-00-10", "2026-11-00"] {
+        for bad in [
+            "2026-02-29",
+            "2026-13-01",
+            "2026-1-01",
+            "2026-11-21T",
+            "",
+            "x",
+            "2026-00-10",
+            "2026-11-00",
+        ] {
             assert_eq!(begin_of(bad), None, "{bad}");
         }
     }
