@@ -10,5 +10,6 @@ mod columns;
 mod crash;
 mod door;
 mod faults;
+mod hostile;
 mod talk;
 mod tidy;

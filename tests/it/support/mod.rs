@@ -321,10 +321,15 @@ pub struct Group(pub String);
 
 impl TestBot {
     pub async fn start(on: On, db: Db) -> Option<Self> {
+        Self::start_in(on, db, org()).await
+    }
+
+    /// In another company; `u_chen` and `u_gu` must work there.
+    pub async fn start_in(on: On, db: Db, org: Org) -> Option<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let place = Place::new(db).await?;
         let clock = ManualClock::at(START);
-        let stage = Stage::start(on, org(), Arc::new(clock.clone())).await;
+        let stage = Stage::start(on, org, Arc::new(clock.clone())).await;
         let mut config = format!(
             "[store]\nurl = {{ env = \"STORE\" }}\n[company]\nname = \"石榴巷\"\n{}",
             stage.config()
