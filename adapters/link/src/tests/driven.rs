@@ -236,14 +236,15 @@ async fn two_hundred_announced_ends_lose_nothing() {
     done.store(true, Ordering::SeqCst);
     pusher.await.unwrap();
     sleep(Duration::from_secs(2)).await;
-    let state = world.state();
-    assert_eq!(lost.load(Ordering::SeqCst), 0);
-    assert!(pushed.load(Ordering::SeqCst) > 10_000);
-    assert_eq!(state.acked.len(), pushed.load(Ordering::SeqCst), "0 lost");
-    assert!(state.lies.is_empty());
-    assert_eq!(world.count(|n| *n == LinkNote::Replacing), 200);
-    assert_eq!(world.count(|n| matches!(n, LinkNote::Lost { .. })), 0);
-    drop(state);
+    {
+        let state = world.state();
+        assert_eq!(lost.load(Ordering::SeqCst), 0);
+        assert!(pushed.load(Ordering::SeqCst) > 10_000);
+        assert_eq!(state.acked.len(), pushed.load(Ordering::SeqCst), "0 lost");
+        assert!(state.lies.is_empty());
+        assert_eq!(world.count(|n| *n == LinkNote::Replacing), 200);
+        assert_eq!(world.count(|n| matches!(n, LinkNote::Lost { .. })), 0);
+    }
     running.stop().await;
 }
 
@@ -393,13 +394,14 @@ async fn rotation_opens_the_new_before_it_ends_the_old() {
     let rotations = world.count(|n| *n == LinkNote::Rotating);
     assert!((11..=15).contains(&rotations), "{rotations} in a day");
     assert_eq!(world.count(|n| matches!(n, LinkNote::Lost { connected: false, .. })), 0);
-    let state = world.state();
-    assert_eq!(state.most_live, 2);
-    assert_eq!(state.closed_well.len(), rotations, "each with a close frame");
-    let ages: Vec<Duration> = state.greeted.windows(2).map(|w| w[1].1 - w[0].1).collect();
-    assert!(ages.iter().all(|a| *a >= Duration::from_secs(5760)), "{ages:?}");
-    assert!(ages.windows(2).any(|w| w[0] != w[1]), "with jitter");
-    drop(state);
+    {
+        let state = world.state();
+        assert_eq!(state.most_live, 2);
+        assert_eq!(state.closed_well.len(), rotations, "each with a close frame");
+        let ages: Vec<Duration> = state.greeted.windows(2).map(|w| w[1].1 - w[0].1).collect();
+        assert!(ages.iter().all(|a| *a >= Duration::from_secs(5760)), "{ages:?}");
+        assert!(ages.windows(2).any(|w| w[0] != w[1]), "with jitter");
+    }
     running.stop().await;
 }
 
@@ -418,12 +420,13 @@ async fn stopping_finishes_what_was_taken() {
     let begin = Instant::now();
     running.stop().await;
     assert!(begin.elapsed() <= Duration::from_secs(4), "{:?}", begin.elapsed());
-    let state = world.state();
-    assert_eq!(state.acked.len(), 20, "committed and acknowledged");
-    assert_eq!(state.closed_well, [1]);
-    assert!(world.last_note() == Some(LinkNote::Stopped));
-    assert_eq!(state.asked.len(), 1, "and nothing new was opened");
-    drop(state);
+    {
+        let state = world.state();
+        assert_eq!(state.acked.len(), 20, "committed and acknowledged");
+        assert_eq!(state.closed_well, [1]);
+        assert!(world.last_note() == Some(LinkNote::Stopped));
+        assert_eq!(state.asked.len(), 1, "and nothing new was opened");
+    }
 
     // A platform that does not answer cannot hold the stop up.
     let world = World::new(spec());

@@ -200,9 +200,12 @@ pub(super) struct Lease {
     pub released: u32,
 }
 
+/// This replica's number, the lease that it shares, and how its store answers.
+type Share = (u8, Arc<Mutex<Lease>>, Arc<Mutex<Outage>>);
+
 pub(super) struct Program {
     pub world: Arc<World>,
-    pub lease: Option<(u8, Arc<Mutex<Lease>>, Arc<Mutex<Outage>>)>,
+    pub lease: Option<Share>,
 }
 
 /// How this replica's store answers questions about the lease.
