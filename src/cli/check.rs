@@ -187,13 +187,17 @@ impl<'a> Report<'a> {
         for app in &checked.apps {
             let caps = app.adapter.capabilities();
             lines.push(String::new());
-            lines.push(format!(
-                "{} {} ({})  /hook/{}",
-                pick("应用", "app"),
-                app.id,
-                app.kind,
-                app.id
-            ));
+            lines.push(format!("{} {} ({})", pick("应用", "app"), app.id, app.kind));
+            lines.push(match app.adapter.link() {
+                Some(_) => format!(
+                    "  {}",
+                    pick(
+                        "接收: 长连接 (不需要回调地址)",
+                        "receives: over a long connection (no callback address needed)"
+                    )
+                ),
+                None => format!("  {} /hook/{}", pick("接收: 回调", "receives: callbacks at"), app.id),
+            });
             let sees: Vec<String> = SEES
                 .iter()
                 .filter(|(class, ..)| caps.sees(*class))
@@ -263,7 +267,8 @@ impl<'a> Report<'a> {
                     "id": app.id,
                     "platform": app.kind,
                     "company": app.company,
-                    "hook": format!("/hook/{}", app.id),
+                    "receive": if app.adapter.link().is_some() { "long_connection" } else { "callback" },
+                    "hook": app.adapter.link().is_none().then(|| format!("/hook/{}", app.id)),
                     "sees": caps.sees,
                     "can": caps.can,
                     "remarks": caps.remarks.iter().map(|(zh, en)| json!({ "zh": zh, "en": en })).collect::<Vec<_>>(),
