@@ -14,7 +14,8 @@ pub const TTL: Duration = Duration::from_secs(30);
 /// One statement, so that of two processes that ask at the same time one gets it on either database.
 /// Expiry goes by the clocks of the processes: they should agree within a few seconds.
 pub async fn take(store: &Store, app: &AppId, holder: &str, now: Timestamp) -> Result<Option<i64>, StoreError> {
-    let row = store
+    let mut tx = store.begin().await?;
+    let row = tx
         .query(
             "INSERT INTO link_lease (app, term, holder, until_at, changed_at) VALUES ($1, 1, $2, $3, $4) \
              ON CONFLICT (app) DO UPDATE SET \
@@ -30,6 +31,7 @@ pub async fn take(store: &Store, app: &AppId, holder: &str, now: Timestamp) -> R
         .bind(now)
         .optional()
         .await?;
+    tx.commit().await?;
     row.map(|row| row.get("term")).transpose()
 }
 

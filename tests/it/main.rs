@@ -10,5 +10,6 @@ mod columns;
 mod crash;
 mod door;
 mod faults;
+mod links;
 mod talk;
 mod tidy;
