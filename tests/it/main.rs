@@ -11,5 +11,6 @@ mod crash;
 mod door;
 mod faults;
 mod hostile;
+mod links;
 mod talk;
 mod tidy;
