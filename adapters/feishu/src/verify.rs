@@ -24,15 +24,33 @@ pub const MAX_UNSIGNED: usize = 4096;
 pub const PAST_MS: i64 = 8 * 3600 * 1000;
 pub const FUTURE_MS: i64 = 5 * 60 * 1000;
 
+const SIGNATURE: &str = "x-lark-signature";
+
 /// The keys of one app.
 #[derive(Clone)]
 pub struct Verifier {
-    encrypt_key: Secret,
-    verification_token: Option<Secret>,
+    /// The present key first; while secrets are being changed, the one before it as well.
+    seals: Vec<Seal>,
+    /// Present and previous verification token; empty when none is configured.
+    tokens: Vec<Secret>,
     app_id: String,
     tenant_key: Option<String>,
+}
+
+#[derive(Clone)]
+struct Seal {
+    encrypt_key: Secret,
     /// Key schedule made once: SHA-256 of the encrypt key.
     cipher: Aes256Dec,
+}
+
+impl Seal {
+    fn new(encrypt_key: Secret) -> Self {
+        Self {
+            cipher: Aes256Dec::new(&Sha256::digest(encrypt_key.expose().as_bytes())),
+            encrypt_key,
+        }
+    }
 }
 
 /// A callback that was opened. `signed` and `encrypted` are false only for a possible address check.
@@ -50,14 +68,24 @@ impl Verifier {
         app_id: String,
         tenant_key: Option<String>,
     ) -> Self {
-        let key = Sha256::digest(encrypt_key.expose().as_bytes());
         Self {
-            cipher: Aes256Dec::new(&key),
-            encrypt_key,
-            verification_token,
+            seals: vec![Seal::new(encrypt_key)],
+            tokens: verification_token.into_iter().collect(),
             app_id,
             tenant_key,
         }
+    }
+
+    /// Accepts what was sealed before the last change of secrets, too. The platform goes on repeating
+    /// events for seven hours, and the console and this program never change at the same moment.
+    #[must_use]
+    pub fn with_previous(mut self, encrypt_key: Option<Secret>, verification_token: Option<Secret>) -> Self {
+        self.seals.extend(encrypt_key.map(Seal::new));
+        // An old token alone must not become the only one that is asked for.
+        if !self.tokens.is_empty() {
+            self.tokens.extend(verification_token);
+        }
+        self
     }
 
     /// Checks the request and returns its plaintext. Unsigned plaintext must be used for nothing but
@@ -69,7 +97,23 @@ impl Verifier {
         if !request.post {
             return Err(Rejection::Malformed);
         }
-        let signed = self.signature(request, now)?;
+        // The key whose signature it is; none when it carries no signature.
+        let mut seal = None;
+        for candidate in &self.seals {
+            match candidate.signature(request, now) {
+                Ok(true) => {
+                    seal = Some(candidate);
+                    break;
+                }
+                Ok(false) => {}
+                Err(Rejection::BadSignature) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        let signed = seal.is_some();
+        if !signed && request.headers.iter().any(|(name, _)| *name == SIGNATURE) {
+            return Err(Rejection::BadSignature);
+        }
         if !signed && request.body.len() > MAX_UNSIGNED {
             return Err(Rejection::MissingHeader);
         }
@@ -86,7 +130,17 @@ impl Verifier {
                 .map_err(|_| Rejection::Malformed)?
                 .to_owned()
         } else {
-            self.decrypt(outer.encrypt.as_str())?
+            match seal {
+                Some(seal) => seal.decrypt(outer.encrypt.as_str())?,
+                // An address check says nothing of its key. With the wrong one the padding is nearly
+                // always wrong, and else the text is no JSON.
+                None => self
+                    .seals
+                    .iter()
+                    .filter_map(|seal| seal.decrypt(outer.encrypt.as_str()).ok())
+                    .find(|plain| plain.starts_with('{'))
+                    .ok_or(Rejection::Undecryptable)?,
+            }
         };
         Ok(Opened {
             plain,
@@ -95,11 +149,31 @@ impl Verifier {
         })
     }
 
+    /// The verification token that the plaintext carries. Not compared when none is configured: the
+    /// signature already speaks for the sender.
+    pub fn token_matches(&self, token: &str) -> bool {
+        let equal = |expected: &Secret| bool::from(expected.expose().as_bytes().ct_eq(token.as_bytes()));
+        self.tokens.is_empty() || self.tokens.iter().any(equal)
+    }
+
+    pub fn has_token(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
+    /// Schema 1.0 events carry the tenant elsewhere and are only counted, so that it is compared for
+    /// schema 2.0.
+    pub fn app_matches(&self, app_id: &str, tenant_key: &str, compare_tenant: bool) -> bool {
+        let tenant = || self.tenant_key.as_deref().is_none_or(|expected| expected == tenant_key);
+        app_id == self.app_id && (!compare_tenant || tenant())
+    }
+}
+
+impl Seal {
     /// `Ok(true)` when the signature is there and right, `Ok(false)` when none of its headers is.
     fn signature(&self, request: &RawRequest<'_>, now: Timestamp) -> Result<bool, Rejection> {
         let timestamp = request.header("x-lark-request-timestamp")?;
         let nonce = request.header("x-lark-request-nonce")?;
-        let signature = request.header("x-lark-signature")?;
+        let signature = request.header(SIGNATURE)?;
         let (timestamp, nonce, signature) = match (timestamp, nonce, signature) {
             (None, None, None) => return Ok(false),
             (Some(t), Some(n), Some(s)) => (t, n, s),
@@ -150,26 +224,6 @@ impl Verifier {
         blob.drain(..16);
         String::from_utf8(blob).map_err(|_| Rejection::Undecryptable)
     }
-
-    /// The verification token that the plaintext carries. Not compared when none is configured: the
-    /// signature already speaks for the sender.
-    pub fn token_matches(&self, token: &str) -> bool {
-        match &self.verification_token {
-            Some(expected) => bool::from(expected.expose().as_bytes().ct_eq(token.as_bytes())),
-            None => true,
-        }
-    }
-
-    pub fn has_token(&self) -> bool {
-        self.verification_token.is_some()
-    }
-
-    /// Schema 1.0 events carry the tenant elsewhere and are only counted, so that it is compared for
-    /// schema 2.0.
-    pub fn app_matches(&self, app_id: &str, tenant_key: &str, compare_tenant: bool) -> bool {
-        let tenant = || self.tenant_key.as_deref().is_none_or(|expected| expected == tenant_key);
-        app_id == self.app_id && (!compare_tenant || tenant())
-    }
 }
 
 #[cfg(test)]
@@ -177,8 +231,8 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    fn verifier(key: &str) -> Verifier {
-        Verifier::new(Secret::new(key), None, "cli_a1b2c3d4e5f60718".into(), None)
+    fn verifier(key: &str) -> Seal {
+        Seal::new(Secret::new(key))
     }
 
     #[test]
