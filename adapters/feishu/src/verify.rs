@@ -29,7 +29,8 @@ const SIGNATURE: &str = "x-lark-signature";
 /// The keys of one app.
 #[derive(Clone)]
 pub struct Verifier {
-    /// The present key first; while secrets are being changed, the one before it as well.
+    /// The present key first; while secrets are being changed, the one before it as well. Empty for an app
+    /// with a long connection only: then no callback is genuine.
     seals: Vec<Seal>,
     /// Present and previous verification token; empty when none is configured.
     tokens: Vec<Secret>,
@@ -63,13 +64,13 @@ pub struct Opened {
 
 impl Verifier {
     pub fn new(
-        encrypt_key: Secret,
+        encrypt_key: Option<Secret>,
         verification_token: Option<Secret>,
         app_id: String,
         tenant_key: Option<String>,
     ) -> Self {
         Self {
-            seals: vec![Seal::new(encrypt_key)],
+            seals: encrypt_key.map(Seal::new).into_iter().collect(),
             tokens: verification_token.into_iter().collect(),
             app_id,
             tenant_key,
@@ -77,11 +78,12 @@ impl Verifier {
     }
 
     /// Accepts what was sealed before the last change of secrets, too. The platform goes on repeating
-    /// events for seven hours, and the console and this program never change at the same moment.
+    /// events for seven hours, and the console and this program never change at the same moment. An old secret alone counts for nothing.
     #[must_use]
     pub fn with_previous(mut self, encrypt_key: Option<Secret>, verification_token: Option<Secret>) -> Self {
-        self.seals.extend(encrypt_key.map(Seal::new));
-        // An old token alone must not become the only one that is asked for.
+        if !self.seals.is_empty() {
+            self.seals.extend(encrypt_key.map(Seal::new));
+        }
         if !self.tokens.is_empty() {
             self.tokens.extend(verification_token);
         }
@@ -96,6 +98,9 @@ impl Verifier {
         }
         if !request.post {
             return Err(Rejection::Malformed);
+        }
+        if self.seals.is_empty() {
+            return Err(Rejection::BadSignature);
         }
         // The key whose signature it is; none when it carries no signature.
         let mut seal = None;

@@ -335,7 +335,7 @@ async fn what_the_platform_refuses_is_written_down() {
         .await;
     let failed: Vec<(&str, &str)> = receipt.failed.iter().map(|f| (&*f.receiver, &*f.code)).collect();
     assert_eq!(failed, [("nobody", "100290")]);
-    assert_eq!(stage.texts(chat.as_str()), ["【x】@王*五*@员工1"]);
+    assert_eq!(stage.texts(chat.as_str()), ["【x】@王*五*@员工1\n"]);
     let verb = Verb::RemoveBot {
         chat: chat.as_str().into(),
         app: stage.bot().id.clone(),
