@@ -271,7 +271,7 @@ pub fn prepare(action: &Action, ids: UserIdType, urgent: Urgent) -> Result<Vec<P
         } => create_chat(name, owner, members, description.as_deref()).map(one),
         Action::RenameChat { chat, name } => Call::new(Method::Put, chat_path(chat.as_str(), ""), Then::Nothing)
             .query("user_id_type", ids.as_str())
-            .body(json!({ "name": name }))
+            .body(json!({ "name": escape::printable(name) }))
             .prepared(api::CHAT, Some(chat.as_str()), Some(REPEATABLE_MS))
             .map(one),
         Action::SetOwner { chat, owner } => Call::new(Method::Put, chat_path(chat.as_str(), ""), Then::Nothing)
@@ -493,14 +493,14 @@ fn create_chat(
         }
     }
     let mut body = json!({
-        "name": escape::cut(name, 180).0,
+        "name": escape::printable(escape::cut(name, 180).0),
         "owner_id": owner.as_str(),
         "user_id_list": first,
         "chat_mode": "group",
         "chat_type": "private",
     });
     if let Some(description) = description {
-        body["description"] = json!(escape::cut(description, 300).0);
+        body["description"] = json!(escape::printable(escape::cut(description, 300).0));
     }
     Call::new(Method::Post, "/open-apis/im/v1/chats".to_owned(), Then::Chat { more })
         .query("user_id_type", kind)
@@ -585,9 +585,9 @@ fn calendar(entry: &CalendarEntry) -> Result<Prepared, RenderError> {
     )
     .query("user_id_type", kind)
     .body(json!({
-        "summary": escape::cut(&entry.title, 900).0,
+        "summary": escape::printable(escape::cut(&entry.title, 900).0),
         // Read as HTML by the platform.
-        "description": escape::html(escape::cut(&entry.description, 8000).0),
+        "description": escape::html(&escape::printable(escape::cut(&entry.description, 8000).0)),
         "need_notification": true,
         "start_time": time(entry.from),
         "end_time": time(entry.to),
