@@ -1,5 +1,5 @@
 //! The platform itself, at wire level, on loopback: both API generations on one port, the callbacks
-//! of HTTP mode, and the control interface of [`hutong_simkit::control`] under `/_sim/`.
+//! of HTTP mode, the connections of Stream mode, and the control interface of [`hutong_simkit::control`] under `/_sim/`.
 //!
 //! It answers as the reference pages say the platform does, and writes down as a complaint whatever
 //! the platform would have refused. Differences that are on purpose:
@@ -19,6 +19,7 @@ mod push;
 mod seal;
 mod show;
 mod state;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,13 +31,14 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Multipart, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::any;
+use axum::routing::{any, get, post};
 use hutong_model::{BoxFuture, Clock, Platform, Secret, SettingValue, Settings};
 use hutong_simkit::faults::{Faults, with_faults};
 use hutong_simkit::journal::Journal;
 use hutong_simkit::judge::Judge;
 use hutong_simkit::ladder::Callbacks;
 use hutong_simkit::server::{Bound, Served};
+use hutong_simkit::sockets::Hub;
 use hutong_simkit::{
     Done, Fault, Org, ScreenChat, ScreenItem, ScreenPart, SimApp, SimError, SimPerson, Simulator, Verb, control,
 };
@@ -46,6 +48,8 @@ use tokio::sync::watch;
 
 use show::At;
 use state::{Content, Route, State};
+use stream::Streams;
+pub use stream::{Quirk, StreamTimes};
 
 /// Event pushes are repeated 10 s and 30 s after a failure (event-subscription-and-data-push page).
 const LADDER: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(30)];
@@ -119,6 +123,7 @@ pub(crate) struct Core {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     callbacks: Callbacks,
+    streams: Streams,
     faults: Arc<Faults>,
     judge: Judge,
     journal: Journal,
@@ -144,7 +149,7 @@ impl Core {
         let requests: Vec<_> = {
             let mut state = self.state();
             let pushes = std::mem::take(&mut state.pushes);
-            pushes.iter().filter_map(|p| act::event(&state, p)).collect()
+            pushes.iter().filter_map(|p| act::event(self, &state, p)).collect()
         };
         if requests.is_empty() {
             return;
@@ -176,11 +181,13 @@ pub async fn start(options: SimOptions) -> Result<Arc<DingTalkSim>, SimError> {
         options.apps.iter().map(|a| a.id.as_str()).collect::<String>(),
     ));
     let corp = format!("ding{}", digest.get(..32).unwrap_or_default());
+    let seed = u64::from_str_radix(digest.get(..16).unwrap_or_default(), 16).unwrap_or_default();
     let faults = Arc::new(Faults::new());
     let core = Arc::new(Core {
         base: bound.base_url(),
         callbacks: Callbacks::new(options.clock.clone(), LADDER.to_vec(), DEADLINE, faults.clone())?,
         clock: options.clock,
+        streams: Streams::new(seed, bound.stop_token()),
         state: Mutex::new(State::new(corp, options.org, options.apps)),
         faults,
         judge: Judge::new(),
@@ -188,6 +195,8 @@ pub async fn start(options: SimOptions) -> Result<Arc<DingTalkSim>, SimError> {
         revision: watch::Sender::new(0),
     });
     let new = Router::new()
+        .route(stream::OPEN, post(stream::open))
+        .route(stream::CONNECT, get(stream::connect))
         .route("/v1.0/{*rest}", any(new_generation))
         .with_state(core.clone());
     let old = Router::new()
@@ -380,6 +389,20 @@ impl DingTalkSim {
         self.served.addr()
     }
 
+    /// Its long connections: how many are live, and what may happen to them.
+    pub fn sockets(&self) -> &Hub {
+        &self.core.streams.hub
+    }
+
+    pub fn stream_times(&self, times: StreamTimes) {
+        self.core.streams.set_times(times);
+    }
+
+    /// Something odd happens to the next push over a connection.
+    pub fn stream_quirk(&self, quirk: Quirk) {
+        self.core.streams.add_quirk(quirk);
+    }
+
     /// Everything about DING and the calendar that no screen shows: receivers by DING id, entries.
     pub fn side_effects(&self) -> (Vec<(String, Vec<String>)>, Vec<Value>) {
         let state = self.core.state();
@@ -459,6 +482,7 @@ impl Simulator for Core {
             if let Some(app) = state.app_mut(app) {
                 app.hook = Some(url.to_owned());
             }
+            self.streams.choose_http(app);
             Ok(())
         })
     }
@@ -523,7 +547,14 @@ impl Simulator for Core {
         self.state().org.people.clone()
     }
 
+    fn links(&self) -> Vec<(String, usize)> {
+        self.streams.hub.live()
+    }
+
     fn fault(&self, fault: Fault) {
+        if self.streams.hub.fault(&fault).is_some() {
+            return;
+        }
         if self.faults.add(fault) {
             for app in &mut self.state().apps {
                 app.token = None;
@@ -604,5 +635,8 @@ impl Simulator for DingTalkSim {
     }
     fn calls(&self) -> Vec<(String, u64)> {
         self.core.calls()
+    }
+    fn links(&self) -> Vec<(String, usize)> {
+        self.core.links()
     }
 }

@@ -80,6 +80,8 @@ pub struct Card {
     pub app: String,
     pub chat: String,
     pub route: String,
+    /// `callbackType` STREAM: presses come over the connection, whatever the mode of events is.
+    pub stream: bool,
     pub params: BTreeMap<String, String>,
     /// Per person, over `params`.
     pub private: BTreeMap<String, BTreeMap<String, String>>,
