@@ -1,6 +1,6 @@
 //! The keys of an `[[app]]` table with `platform = "dingtalk"`, and their checks.
 
-use hutong_model::{AppId, KeyKind, KeyProblem, KeySpec, Secret, Settings};
+use hutong_model::{AppId, KeyKind, KeyProblem, KeySpec, Secret, Settings, UserId};
 use url::Url;
 
 use crate::verify::AesKey;
@@ -121,6 +121,54 @@ pub const KEYS: &[KeySpec] = &[
         "Department ids to read from, separated by commas; 1 (everyone) when left out.",
     ),
     key(
+        "agent_id",
+        KeyKind::Text,
+        false,
+        "AgentId of the app, credentials page: people whom the robot cannot reach get a work notice instead.",
+    ),
+    key(
+        "honour_user",
+        KeyKind::Text,
+        false,
+        "User id in whose name honours are granted; without it there are none.",
+    ),
+    key(
+        "statistics",
+        KeyKind::Bool,
+        false,
+        "Whether the company has an edition with usage statistics and the app may read them; false when left out.",
+    ),
+    key(
+        "monthly_calls",
+        KeyKind::Integer,
+        false,
+        "API calls a month that the company has bought, 0 for no limit; 5000 (standard edition) when left out.",
+    ),
+    key(
+        "client_secret_previous",
+        KeyKind::Secret,
+        false,
+        "The Client Secret before a change: robot messages signed with it are still accepted.",
+    ),
+    key(
+        "event_token_previous",
+        KeyKind::Secret,
+        false,
+        "The event token before a change: pushes signed with it are still accepted.",
+    ),
+    key(
+        "event_aes_key_previous",
+        KeyKind::Secret,
+        false,
+        "The event aes_key before a change: pushes sealed with it are still opened.",
+    ),
+    key(
+        "card_secret_previous",
+        KeyKind::Secret,
+        false,
+        "The card_secret before a change: card callbacks signed with it are still accepted.",
+    ),
+    key(
         "base_url",
         KeyKind::Url,
         false,
@@ -159,6 +207,12 @@ pub struct Config {
     pub cool_app_code: Option<String>,
     pub calendar_user: Option<String>,
     pub root_departments: Vec<i64>,
+    pub agent_id: Option<String>,
+    pub honour_user: Option<UserId>,
+    pub statistics: bool,
+    /// `None`: no limit.
+    pub monthly_calls: Option<u32>,
+    pub previous: Previous,
 }
 
 /// How events, robot messages and presses on new cards come to us.
@@ -170,6 +224,19 @@ pub enum Receive {
     /// lost while an admin changes from one to the other.
     LongConnection,
 }
+
+/// What was valid before a change of secrets. Callbacks proved with it are taken as well, so that a
+/// secret can be replaced in the console and in the file one after the other without losing one.
+#[derive(Debug, Clone, Default)]
+pub struct Previous {
+    pub client_secret: Option<Secret>,
+    pub event_token: Option<Secret>,
+    pub event_aes_key: Option<AesKey>,
+    pub card_secret: Option<Secret>,
+}
+
+/// Of the standard edition (6.1).
+pub const MONTHLY_CALLS: u32 = 5_000;
 
 #[derive(Debug, Clone)]
 pub struct CardConfig {
@@ -341,6 +408,60 @@ impl Config {
                 }),
             }
         }
+        let older = |key: &str| settings.secret(key).filter(|s| !s.is_empty()).cloned();
+        let previous = Previous {
+            client_secret: older("client_secret_previous"),
+            event_token: older("event_token_previous"),
+            event_aes_key: older("event_aes_key_previous").and_then(|key| {
+                AesKey::parse(key.expose())
+                    .map_err(|what| {
+                        problems.push(KeyProblem {
+                            key: "event_aes_key_previous",
+                            what: what.into(),
+                            hint: "use the aes_key that was set before, or leave it out".into(),
+                        });
+                    })
+                    .ok()
+            }),
+            card_secret: older("card_secret_previous"),
+        };
+        let agent_id = optional("agent_id");
+        if agent_id
+            .as_deref()
+            .is_some_and(|a| !a.bytes().all(|b| b.is_ascii_digit()))
+        {
+            problems.push(KeyProblem {
+                key: "agent_id",
+                what: "it is not a number".into(),
+                hint: "copy the AgentId from the credentials page".into(),
+            });
+        }
+        let honour_user = optional("honour_user").and_then(|text| {
+            UserId::new(text)
+                .map_err(|e| {
+                    problems.push(KeyProblem {
+                        key: "honour_user",
+                        what: e.to_string(),
+                        hint: "use the userId of the person who grants honours".into(),
+                    });
+                })
+                .ok()
+        });
+        let monthly_calls = match settings.integer("monthly_calls") {
+            None => Some(MONTHLY_CALLS),
+            Some(0) => None,
+            Some(n) => match u32::try_from(n) {
+                Ok(n) => Some(n),
+                Err(_) => {
+                    problems.push(KeyProblem {
+                        key: "monthly_calls",
+                        what: format!("{n} is not a number of calls"),
+                        hint: "use the number of the company's edition, or 0 for no limit".into(),
+                    });
+                    None
+                }
+            },
+        };
         match (api, oapi, event_aes_key, receive) {
             (Some(api), Some(oapi), Some(event_aes_key), Some(receive)) if problems.is_empty() => Ok(Self {
                 receive,
@@ -359,6 +480,11 @@ impl Config {
                 event_aes_key,
                 card,
                 root_departments,
+                agent_id,
+                honour_user,
+                statistics: settings.bool("statistics").unwrap_or(false),
+                monthly_calls,
+                previous,
             }),
             _ => Err(problems),
         }
@@ -456,6 +582,25 @@ pub(crate) mod tests {
         for wrong in [59, 86_401, -1] {
             assert_eq!(quiet(wrong).unwrap_err()[0].key, "stream_quiet_seconds");
         }
+    }
+
+    fn further_keys_are_checked_too() {
+        let with = |key: &str, value| Config::read(&AppId::new("dt").unwrap(), &settings().with(key, value));
+        let text = |t: &str| SettingValue::Text(t.into());
+        for (key, value) in [
+            ("agent_id", text("12x")),
+            ("honour_user", text("@all")),
+            ("monthly_calls", SettingValue::Integer(-1)),
+            ("event_aes_key_previous", SettingValue::Secret(Secret::new("short"))),
+        ] {
+            let problems = with(key, value).unwrap_err();
+            assert_eq!((problems.len(), problems[0].key), (1, key));
+        }
+        assert_eq!(config(&settings()).monthly_calls, Some(5000));
+        assert_eq!(
+            with("monthly_calls", SettingValue::Integer(0)).unwrap().monthly_calls,
+            None
+        );
     }
 
     #[test]
