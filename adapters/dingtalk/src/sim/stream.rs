@@ -8,10 +8,11 @@
 //! card (`callbackType`).
 //!
 //! Where the pages are silent: robot messages without acknowledgement are pushed again, as practice
-//! reports, on the ladder of events; a push that is repeated keeps `eventId` and `msgId` and gets a new
+//! reports, on the ladder of events (those that found no connection are lost for good); a push that is repeated keeps `eventId` and `msgId` and gets a new
 //! `messageId`, except for cards, which have nothing else.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -127,6 +128,8 @@ pub struct Push {
     message_id: Option<String>,
     /// When it happened: the first attempt.
     born: OnceLock<i64>,
+    /// A robot message that found no connection: it never comes (4.7).
+    lost: AtomicBool,
 }
 
 impl Push {
@@ -162,6 +165,7 @@ impl Push {
             data: Value::Object(data).to_string(),
             message_id: None,
             born: OnceLock::new(),
+            lost: AtomicBool::new(false),
         }
     }
 
@@ -184,6 +188,7 @@ impl Push {
             data: body.to_string(),
             message_id,
             born: OnceLock::new(),
+            lost: AtomicBool::new(false),
         }
     }
 
@@ -335,8 +340,12 @@ impl Streams {
             let mut inner = self.lock();
             (inner.quirks.pop_front(), inner.times)
         };
-        let Some(socket) = self.pick(&push.app, &push.topic, quirk) else {
-            return Some(Err("no connection takes it".into()));
+        let socket = match self.pick(&push.app, &push.topic, quirk) {
+            Some(socket) if !push.lost.load(Ordering::Relaxed) => socket,
+            _ => {
+                push.lost.store(push.topic == robot(), Ordering::Relaxed);
+                return Some(Err("no connection takes it".into()));
+            }
         };
         let key = push.message_id.clone().unwrap_or_else(|| self.message_id());
         let at = attempt.at.millis();
@@ -384,6 +393,7 @@ fn system(topic: &str, id: &str, at: i64, data: &Value) -> Message {
 struct Gateway {
     core: Arc<Core>,
     topics: BTreeSet<Topic>,
+    socket: Option<SocketHandle>,
     /// Heartbeats that were not answered yet, newest last.
     pings: VecDeque<(String, Value)>,
 }
@@ -431,6 +441,8 @@ impl SocketProtocol for Gateway {
             inner.modes.insert((socket.app().to_owned(), topic.clone()));
         }
         inner.sockets.insert(socket.id(), self.topics.clone());
+        drop(inner);
+        self.socket = Some(socket.clone());
         vec![Reply::Ready]
     }
 
@@ -455,6 +467,11 @@ impl SocketProtocol for Gateway {
     }
 
     fn beat(&mut self) -> Vec<Reply> {
+        // After its announcement it is silent (4.7), and so is one that only looks alive.
+        let live = |socket: &SocketHandle| socket.state() == SocketState::Live;
+        if !self.socket.as_ref().is_some_and(live) {
+            return Vec::new();
+        }
         let id = self.core.streams.message_id();
         let data = json!({ "opaque": id });
         if self.pings.len() == 16 {
@@ -597,6 +614,7 @@ pub async fn connect(
         let gateway = Gateway {
             core,
             topics,
+            socket: None,
             pings: VecDeque::new(),
         };
         hub.serve(&app, socket, gateway).await;
