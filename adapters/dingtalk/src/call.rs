@@ -2,9 +2,7 @@
 //! access token, the idempotency key and (for a reply) the choice between session webhook and robot
 //! send are left for the moment of sending.
 
-use hutong_model::{
-    Action, ActionKind, ChatKind, ChatRef, Message, MessageId, Prepared, RenderError, Target, UserId,
-};
+use hutong_model::{Action, ActionKind, ChatKind, ChatRef, Message, MessageId, Prepared, RenderError, Target, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -552,7 +550,11 @@ fn honour(config: &Config, honour: &str, users: &[UserId], given: bool) -> Resul
             "set honour_user to the person in whose name honours are granted",
         ));
     };
-    if honour.is_empty() || !honour.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
+    if honour.is_empty()
+        || !honour
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    {
         return Err(RenderError::Invalid(format!("{honour:?} is not the id of an honour")));
     }
     users
@@ -613,7 +615,7 @@ fn cut(text: &str, chars: usize) -> String {
 mod tests {
     use super::*;
     use crate::config::tests::{config, settings};
-    use hutong_model::{Button, ButtonStyle, CalendarEntry, ChatId, Inline, SettingValue};
+    use hutong_model::{Button, ButtonStyle, CalendarEntry, ChatId, Inline, SettingValue, Timestamp};
 
     fn call(prepared: &Prepared) -> Call {
         serde_json::from_str(&prepared.request).unwrap()

@@ -355,7 +355,10 @@ impl Config {
             card_secret: older("card_secret_previous"),
         };
         let agent_id = optional("agent_id");
-        if agent_id.as_deref().is_some_and(|a| !a.bytes().all(|b| b.is_ascii_digit())) {
+        if agent_id
+            .as_deref()
+            .is_some_and(|a| !a.bytes().all(|b| b.is_ascii_digit()))
+        {
             problems.push(KeyProblem {
                 key: "agent_id",
                 what: "it is not a number".into(),

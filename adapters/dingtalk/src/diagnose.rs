@@ -53,7 +53,10 @@ impl Found {
                 self.add(
                     check,
                     lack,
-                    format!("缺少权限 {name}（{}）：在 {} 中开通。平台：{}", what.0, CONSOLE.0, f.text),
+                    format!(
+                        "缺少权限 {name}（{}）：在 {} 中开通。平台：{}",
+                        what.0, CONSOLE.0, f.text
+                    ),
                     format!(
                         "permission {name} is missing ({}): grant it in {}. The platform: {}",
                         what.1, CONSOLE.1, f.text
@@ -62,11 +65,21 @@ impl Found {
                 None
             }
             Err(f) if matches!(f.class, Class::Reject) && !ip_refused(&f.code) => {
-                self.add(check, FindingState::Good, format!("已有权限 {name}"), format!("{name} is granted"));
+                self.add(
+                    check,
+                    FindingState::Good,
+                    format!("已有权限 {name}"),
+                    format!("{name} is granted"),
+                );
                 Some(f.clone())
             }
             Ok(_) => {
-                self.add(check, FindingState::Good, format!("已有权限 {name}"), format!("{name} is granted"));
+                self.add(
+                    check,
+                    FindingState::Good,
+                    format!("已有权限 {name}"),
+                    format!("{name} is granted"),
+                );
                 None
             }
             Err(f) => {
@@ -75,7 +88,10 @@ impl Found {
                     check,
                     FindingState::Unknown,
                     format!("无法确认权限 {name}（{}）：{} {}", what.0, f.code, f.text),
-                    format!("cannot tell whether {name} is granted ({}): {} {}", what.1, f.code, f.text),
+                    format!(
+                        "cannot tell whether {name} is granted ({}): {} {}",
+                        what.1, f.code, f.text
+                    ),
                 );
                 None
             }
@@ -110,7 +126,12 @@ impl Api {
             self.trusted_ip(&mut found);
             return found.list;
         }
-        found.add("token", FindingState::Good, "access token 正常", "the access token is issued");
+        found.add(
+            "token",
+            FindingState::Good,
+            "access token 正常",
+            "the access token is issued",
+        );
         self.robot(&mut found).await;
         self.contacts(&mut found).await;
         self.groups(&mut found).await;
@@ -155,12 +176,14 @@ impl Api {
 
     async fn robot(&self, found: &mut Found) {
         let robot = &self.config.robot_code;
-        let query = vec![
-            ("processQueryKey", NOBODY.to_owned()),
-            ("robotCode", robot.clone()),
-        ];
-        let answer = self.call(&Request::get("v1.0/robot/oToMessages/readStatus", query)).await;
-        let what = ("发消息、撤回、已读名单、下载附件", "sending, recalling, readers, attachments");
+        let query = vec![("processQueryKey", NOBODY.to_owned()), ("robotCode", robot.clone())];
+        let answer = self
+            .call(&Request::get("v1.0/robot/oToMessages/readStatus", query))
+            .await;
+        let what = (
+            "发消息、撤回、已读名单、下载附件",
+            "sending, recalling, readers, attachments",
+        );
         let other = found.permission("qyapi_robot_sendmsg", FindingState::Missing, what, &answer);
         match other {
             Some(f) if f.code.starts_with("invalidParameter.robotCode") || f.code == "robot.notExsit" => found.add(
@@ -290,7 +313,10 @@ impl Api {
                 "card_callback",
                 FindingState::Missing,
                 format!("卡片回调地址登记失败（{} {}）：核对 callback_url", f.code, f.text),
-                format!("the card callback cannot be registered ({} {}): check callback_url", f.code, f.text),
+                format!(
+                    "the card callback cannot be registered ({} {}): check callback_url",
+                    f.code, f.text
+                ),
             );
         }
         let body = json!({
@@ -305,16 +331,25 @@ impl Api {
         let what = ("互动卡片", "interactive cards");
         let other = found.permission("Card.Instance.Write", FindingState::Missing, what, &answer);
         match other {
+            // The same question twice in one moment: the first instance was made.
+            Some(f) if f.code == "param.cardAlreadyExist" => found.add(
+                "card_template",
+                FindingState::Good,
+                "卡片模板可用",
+                "the card template works",
+            ),
             Some(f) => {
-                let hint = codes::hint(&f.code).unwrap_or(
-                    "核对 card_template_id 与 card_route_key / check card_template_id and card_route_key",
-                );
+                let hint = codes::hint(&f.code)
+                    .unwrap_or("核对 card_template_id 与 card_route_key / check card_template_id and card_route_key");
                 let (zh, en) = hint.split_once(" / ").unwrap_or((hint, hint));
                 found.add(
                     "card_template",
                     FindingState::Missing,
                     format!("卡片模板 {} 不可用（{} {}）：{zh}", card.template_id, f.code, f.text),
-                    format!("card template {} does not work ({} {}): {en}", card.template_id, f.code, f.text),
+                    format!(
+                        "card template {} does not work ({} {}): {en}",
+                        card.template_id, f.code, f.text
+                    ),
                 );
             }
             None if answer.is_ok() => found.add(
@@ -356,6 +391,12 @@ impl Api {
                     let what = ("日程", "calendar entries");
                     found.permission("Calendar.Event.Write", FindingState::Missing, what, &answer);
                 }
+                None if person.as_ref().is_err_and(|f| permission_missing(&f.code)) => found.add(
+                    "calendar_user",
+                    FindingState::Unknown,
+                    "读取成员的权限具备后才能检查 calendar_user",
+                    "calendar_user can be checked once people can be read",
+                ),
                 None => found.add(
                     "calendar_user",
                     FindingState::Missing,
@@ -379,11 +420,10 @@ impl Api {
                 ("pageNumber", "1".to_owned()),
                 ("pageSize", "1".to_owned()),
             ];
-            let answer = self.call(&Request::get("v1.0/exclusive/data/activeGroups", query)).await;
-            let what = (
-                "群活跃统计，需专属版",
-                "activity of groups, exclusive edition",
-            );
+            let answer = self
+                .call(&Request::get("v1.0/exclusive/data/activeGroups", query))
+                .await;
+            let what = ("群活跃统计，需专属版", "activity of groups, exclusive edition");
             found.permission("Custom.Common.Read", FindingState::Missing, what, &answer);
         }
         if let Some(agent) = &self.config.agent_id {
@@ -392,7 +432,10 @@ impl Api {
                     "work_notice",
                     FindingState::Warning,
                     format!("不能发工作通知：在 {} 中开通。平台：{}", CONSOLE.0, f.text),
-                    format!("no work notices: grant the permission in {}. The platform: {}", CONSOLE.1, f.text),
+                    format!(
+                        "no work notices: grant the permission in {}. The platform: {}",
+                        CONSOLE.1, f.text
+                    ),
                 ),
                 _ => found.add(
                     "work_notice",
@@ -406,10 +449,12 @@ impl Api {
 
     fn quota(&self, found: &mut Found) {
         let usage = self.usage();
-        let limit = usage
-            .limit
-            .map_or_else(|| "∞".to_owned(), |limit| limit.to_string());
-        let state = if usage.low() { FindingState::Warning } else { FindingState::Good };
+        let limit = usage.limit.map_or_else(|| "∞".to_owned(), |limit| limit.to_string());
+        let state = if usage.low() {
+            FindingState::Warning
+        } else {
+            FindingState::Good
+        };
         let (zh, en) = if usage.used_up {
             (
                 "平台称本月调用量已用完：购买调用包，或等到下月",

@@ -84,12 +84,7 @@ fn company_rows(answer: &Value, day: &str) -> Vec<StatRow> {
         .collect();
     let days = answer.get("dataList").and_then(Value::as_array);
     let mut rows = Vec::new();
-    for (key, value) in days
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object)
-        .flatten()
-    {
+    for (key, value) in days.into_iter().flatten().filter_map(Value::as_object).flatten() {
         if let (true, Some(value)) = (known.contains(key), count(value)) {
             rows.push(StatRow {
                 day: day.to_owned(),
@@ -299,7 +294,10 @@ mod tests {
             "dataList": [{"act_usr_cnt_1d": "88.0", "stat_date": "2026-11-23", "other": 3}]});
         let rows = company_rows(&answer, "2026-11-23");
         assert_eq!(rows.len(), 1);
-        assert_eq!((rows[0].metric.as_str(), rows[0].value), ("dingtalk.act_usr_cnt_1d", 88));
+        assert_eq!(
+            (rows[0].metric.as_str(), rows[0].value),
+            ("dingtalk.act_usr_cnt_1d", 88)
+        );
         assert_eq!(rows[0].subject, StatSubject::Company);
     }
 }

@@ -175,7 +175,10 @@ mod tests {
         let got = result(&answer["response_body"]);
         assert_eq!(got.read, [UserId::new("manager1234").unwrap()]);
         assert_eq!(got.failed.len(), 1, "once, although two lists name the person");
-        assert_eq!((got.failed[0].receiver.as_str(), got.failed[0].code.as_str()), ("user1", "143106"));
+        assert_eq!(
+            (got.failed[0].receiver.as_str(), got.failed[0].code.as_str()),
+            ("user1", "143106")
+        );
         let got = result(&json!({"send_result": {"invalid_user_id_list": ["a"], "failed_user_id_list": ["b"]}}));
         let codes: Vec<&str> = got.failed.iter().map(|f| f.code.as_str()).collect();
         assert_eq!(codes, ["invalid_user_id", "failed_user_id"]);

@@ -38,7 +38,10 @@ pub struct Usage {
 impl Usage {
     /// Four fifths are gone: time to save or to buy.
     pub fn low(&self) -> bool {
-        self.used_up || self.limit.is_some_and(|limit| u64::from(self.calls) * 5 >= u64::from(limit) * 4)
+        self.used_up
+            || self
+                .limit
+                .is_some_and(|limit| u64::from(self.calls) * 5 >= u64::from(limit) * 4)
     }
 }
 
@@ -82,7 +85,10 @@ impl Quota {
         match failure {
             Some(f) if quota_used_up(&f.code) => {
                 if !usage.used_up {
-                    tracing::warn!(month = usage.month, "the company's monthly quota of DingTalk API calls is used up");
+                    tracing::warn!(
+                        month = usage.month,
+                        "the company's monthly quota of DingTalk API calls is used up"
+                    );
                 }
                 usage.used_up = true;
             }
