@@ -70,6 +70,10 @@ impl Api {
         self.http.call(&self.config, request).await
     }
 
+    pub fn client(&self) -> reqwest::Client {
+        self.http.client()
+    }
+
     pub async fn probe(&self) -> Result<(), CallError> {
         self.http.fresh_token(&self.config).await.map_err(Failure::call_error)
     }
@@ -339,7 +343,7 @@ impl Api {
 
     /// Where card callbacks go: registered by the bot when it knows its own public address.
     pub(crate) async fn register_card_route(&self) -> Result<(), Failure> {
-        let Some(card) = &self.config.card else {
+        let Some(card) = self.config.card.as_ref().filter(|_| !self.config.streams()) else {
             return Ok(());
         };
         let Some(url) = &card.callback_url else {

@@ -11,6 +11,7 @@ use crate::day;
 use crate::ids::{DingId, NoticeId, SentId};
 use crate::normalise::ReplyContext;
 use crate::render::{self, Part};
+use crate::stream;
 
 /// Names of the calls, as in the limits of [`crate::capabilities`].
 pub mod api {
@@ -433,6 +434,9 @@ fn card(config: &Config, to: &Target, content: &Message) -> Result<Vec<Prepared>
         "cardData": { "cardParamMap": card.params },
         "userIdType": 1,
     });
+    if config.streams() {
+        stream::card_callback(&mut body);
+    }
     match to {
         Target::Chat(chat) => {
             let mut deliver = json!({ "robotCode": config.robot_code });

@@ -188,6 +188,11 @@ impl Http {
         })
     }
 
+    /// For the one call that has its own credentials: opening a long connection.
+    pub fn client(&self) -> reqwest::Client {
+        self.client.clone()
+    }
+
     /// How much of the month's quota this process has used.
     pub fn usage(&self) -> Usage {
         self.quota.usage(self.clock.now())

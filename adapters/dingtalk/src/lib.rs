@@ -1,4 +1,4 @@
-//! DingTalk (钉钉): an internal app with a robot, by HTTP callbacks.
+//! DingTalk (钉钉): an internal app with a robot, by HTTP callbacks or by Stream mode.
 //!
 //! # What the platform lets a bot see
 //!
@@ -18,10 +18,10 @@
 //! answer or in a card. No reactions, no pins, no plain groups with the robot in them. Sends have no
 //! idempotency key; cards and scene groups have the caller's own id.
 //!
-//! # Where Stream mode would go
+//! # Two ways in
 //!
-//! [`verify`] ends where [`normalise`] begins: a connection that brings the same JSON calls
-//! [`normalise::robot`], [`normalise::event`] and [`normalise::card`] with the frame's data.
+//! [`verify`] ends where [`normalise`] begins. [`stream`], the long connection, brings the same JSON to
+//! the same functions and gives events the same dedupe keys: changing the mode doubles nothing.
 //!
 //! Source of every fact: `protocols/dingtalk.md` of the shared notes and the vectors beside it.
 
@@ -41,6 +41,7 @@ mod quota;
 pub mod render;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod stream;
 mod verify;
 mod wire;
 
@@ -49,12 +50,12 @@ use std::sync::Arc;
 
 use hutong_model::{
     Ability, Action, Adapter, Answer, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, Clock,
-    DepartmentId, DepartmentRecord, Finding, KeyProblem, LimitRule, LimitScope, Limits, MessageId, Outcome, Page,
+    DepartmentId, DepartmentRecord, Finding, KeyProblem, LimitRule, LimitScope, Limits, Link, MessageId, Outcome, Page,
     PersonRecord, Platform, PlatformEntry, Prepared, RawRequest, Received, Rejection, RenderError, SeeClass, StatRow,
     StatScope, Timestamp, UserId,
 };
 
-pub use config::{CardConfig, Config, KEYS, Previous};
+pub use config::{CardConfig, Config, KEYS, Previous, Receive};
 pub use ids::{DingId, NoticeId, SentId};
 pub use quota::Usage;
 pub use verify::AesKey;
@@ -81,6 +82,7 @@ pub struct DingTalk {
     capabilities: Capabilities,
     clock: Arc<dyn Clock>,
     api: Api,
+    stream: Option<Arc<stream::Stream>>,
 }
 
 impl DingTalk {
@@ -95,11 +97,16 @@ impl DingTalk {
                 hint: "check that the system has root certificates".into(),
             }]
         })?;
+        let stream = api
+            .config
+            .streams()
+            .then(|| Arc::new(stream::Stream::new(api.config.clone(), api.client())));
         Ok(Self {
             app: build.app,
             capabilities,
             clock: build.clock,
             api,
+            stream,
         })
     }
 
@@ -174,6 +181,10 @@ impl Adapter for DingTalk {
 
     fn probe<'a>(&'a self) -> BoxFuture<'a, Result<(), CallError>> {
         Box::pin(self.api.probe())
+    }
+
+    fn link(&self) -> Option<Arc<dyn Link>> {
+        self.stream.clone().map(|stream| stream as Arc<dyn Link>)
     }
 
     fn diagnose<'a>(&'a self, callback: Option<&'a str>) -> BoxFuture<'a, Vec<Finding>> {

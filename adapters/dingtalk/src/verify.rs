@@ -72,6 +72,11 @@ impl AesKey {
         Ok(Self(bytes.try_into().map_err(|_| "it must stand for 32 bytes")?))
     }
 
+    /// Stands where an app has no HTTP push; [`verify`] refuses every push before it is used.
+    pub(crate) fn none() -> Self {
+        Self([0; 32])
+    }
+
     fn iv(&self) -> [u8; 16] {
         let mut iv = [0; 16];
         iv.copy_from_slice(&self.0[..16]);
@@ -227,6 +232,8 @@ pub fn verify(config: &Config, request: &RawRequest<'_>, now: Timestamp) -> Resu
     let query = Query::parse(request.query)?;
     let event = query.msg_signature.as_ref().or(query.signature.as_ref());
     match (event, robot, card) {
+        (Some(_), None, None) if !config.takes_pushes() => Err(Rejection::WrongApp),
+        (None, None, Some(_)) if config.card.as_ref().is_none_or(|c| c.secret.is_empty()) => Err(Rejection::WrongApp),
         (Some(given), None, None) => event_push(config, given, &query, request.body, now),
         (None, Some(sign), None) => {
             let timestamp = request.header("timestamp")?.ok_or(Rejection::MissingHeader)?;

@@ -20,12 +20,19 @@ mod capability;
 pub mod card;
 pub mod codes;
 pub mod config;
+mod diagnose;
 mod directory;
+pub mod groups;
+pub mod guard;
+pub mod media;
+pub mod menu;
 pub mod normalise;
+mod notice;
 pub mod prepare;
 pub mod render;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod stats;
 pub mod text;
 pub mod verify;
 pub mod wire;
@@ -33,9 +40,9 @@ pub mod wire;
 use std::sync::Arc;
 
 use hutong_model::{
-    Action, Adapter, Answer, AppId, BoxFuture, Build, CallError, Capabilities, DepartmentId, DepartmentRecord,
-    KeyProblem, Outcome, Page, PersonRecord, Platform, PlatformEntry, Prepared, RawRequest, Received, Rejection,
-    RenderError, Timestamp, UserId,
+    Action, Adapter, Answer, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, ChatId, Clock, DepartmentId,
+    DepartmentRecord, Finding, KeyProblem, MessageId, Outcome, Page, PersonRecord, Platform, PlatformEntry, Prepared,
+    RawRequest, Received, Rejection, RenderError, StatRow, StatScope, Timestamp, UserId,
 };
 
 use crate::api::{Client, Credentials, Payload, read_error};
@@ -62,6 +69,8 @@ pub struct WeCom {
     door: Door,
     capabilities: Capabilities,
     client: Client,
+    clock: Arc<dyn Clock>,
+    base: url::Url,
 }
 
 impl WeCom {
@@ -76,7 +85,8 @@ impl WeCom {
             Door::Aibot(_) => Credentials::None,
             Door::Webhook(robot) => Credentials::Robot { key: robot.key.clone() },
         };
-        let client = Client::new(base, build.clock, credentials).map_err(|what| {
+        let clock = build.clock.clone();
+        let client = Client::new(base.clone(), build.clock, credentials).map_err(|what| {
             vec![KeyProblem {
                 key: "base_url",
                 what,
@@ -88,6 +98,8 @@ impl WeCom {
             capabilities: capability::of(&door),
             door,
             client,
+            clock,
+            base,
         })
     }
 
@@ -104,7 +116,7 @@ impl WeCom {
         if !request.post {
             let echo = query.echostr.as_deref().ok_or(Rejection::MissingHeader)?;
             // The answer is the plain text and nothing else (document 90238).
-            return Ok(Received::Challenge(Answer::text(keys.open(&query, echo, now)?)));
+            return Ok(Received::Challenge(Answer::text(keys.open(&query, echo, now)?.0)));
         }
         let body = std::str::from_utf8(request.body).map_err(|_| Rejection::Malformed)?;
         match &self.door {
@@ -119,7 +131,7 @@ fn take_app(app: &AppDoor, query: &Query, body: &str, now: Timestamp) -> Result<
     // Of the envelope only `Encrypt` is signed; the other two must at least not contradict us.
     let envelope = Element::parse(body)?;
     let encrypt = envelope.only("Encrypt")?;
-    let plain = app.keys.open(query, encrypt, now)?;
+    let (plain, _) = app.keys.open(query, encrypt, now)?;
     addressed_to(app, &envelope)?;
     let xml = Element::parse(&plain)?;
     addressed_to(app, &xml)?;
@@ -145,7 +157,7 @@ fn addressed_to(app: &AppDoor, xml: &Element) -> Result<(), Rejection> {
 
 fn take_bot(bot: &AibotDoor, query: &Query, body: &str, now: Timestamp) -> Result<Received, Rejection> {
     let envelope: JsonEnvelope = serde_json::from_str(body).map_err(|_| Rejection::Malformed)?;
-    let plain = bot.keys.open(query, &envelope.encrypt, now)?;
+    let (plain, keys) = bot.keys.open(query, &envelope.encrypt, now)?;
     let callback: BotCallback = serde_json::from_str(&plain).map_err(|_| Rejection::Malformed)?;
     let identity = BotSelf {
         name: &bot.name,
@@ -159,7 +171,7 @@ fn take_bot(bot: &AibotDoor, query: &Query, body: &str, now: Timestamp) -> Resul
             let reply = serde_json::json!({"msgtype": "text", "text": {"content": text::cut(welcome, 2048)}});
             Answer {
                 content_type: "text/plain; charset=utf-8",
-                body: bot.keys.seal_json(&reply.to_string(), now.secs(), &query.nonce),
+                body: keys.seal_json(&reply.to_string(), now.secs(), &query.nonce),
             }
         }
         _ => Answer::text(""),
@@ -188,7 +200,15 @@ impl Adapter for WeCom {
     }
 
     fn prepare(&self, action: &Action) -> Result<Vec<Prepared>, RenderError> {
-        prepare::prepare(&self.door, action)
+        let mut all = prepare::prepare(&self.door, action)?;
+        for one in all.iter_mut().filter(|one| one.api == "appchat/send") {
+            // A post counts once for every member (document 90248). Only the weight depends on what is
+            // known; the request never does.
+            if let Some(chat) = one.to.as_deref().and_then(|id| ChatId::new(id).ok()) {
+                one.weight = self.client.groups().weight(&chat);
+            }
+        }
+        Ok(all)
     }
 
     fn deliver<'a>(&'a self, prepared: &'a Prepared, key: &'a str) -> BoxFuture<'a, Outcome> {
@@ -242,5 +262,32 @@ impl Adapter for WeCom {
                 Door::Aibot(_) | Door::Webhook(_) => Err(CallError::NotPossible("a check without sending")),
             }
         })
+    }
+
+    fn diagnose<'a>(&'a self, callback: Option<&'a str>) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(diagnose::diagnose(&self.client, &self.door, callback))
+    }
+
+    fn statistics<'a>(
+        &'a self,
+        scope: &'a StatScope,
+        day: &'a str,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Page<StatRow>, CallError>> {
+        Box::pin(async move {
+            match self.door {
+                Door::App(_) => stats::statistics(&self.client, scope, day, cursor, self.clock.now()).await,
+                _ => Err(CallError::NotPossible("statistics")),
+            }
+        })
+    }
+
+    fn download<'a>(
+        &'a self,
+        _message: &'a MessageId,
+        attachment: &'a Attachment,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, CallError>> {
+        Box::pin(media::download(&self.client, &self.door, &self.base, attachment, limit))
     }
 }
