@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::seal;
 use super::state::{Card, Content, Push, Route, State, lwcp, union_id};
-use super::{Core, SimAppSpec, api_old, group_events, push, stream};
+use super::{Core, SimAppSpec, api_old, group_events, push, rights, stream};
 
 /// A piece of what somebody typed.
 #[derive(Debug, PartialEq)]
@@ -485,6 +485,9 @@ fn say(
             });
             body["originalMsgId"] = quoted.id.as_str().into();
         }
+        if !rights::push(state, &spec, now) {
+            over_quota(&mut body);
+        }
         let streamed = stream::Push::robot(&app, &body);
         let bytes = body.to_string().into_bytes();
         let secret = spec.client_secret.clone();
@@ -558,6 +561,15 @@ fn robot_body(
         body["text"] = json!({ "content": said.text });
     }
     body
+}
+
+/// The month's pushes are used up: a notice in place of the text.
+fn over_quota(body: &mut Value) {
+    if let Some(body) = body.as_object_mut() {
+        body.remove("text");
+    }
+    body["errorCode"] = "20001".into();
+    body["errorMessage"] = "受调用量超量影响，当前我的消息服务已经暂停。".into();
 }
 
 fn click(

@@ -157,6 +157,18 @@ impl World {
         }
     }
 
+    /// Another adapter for the same platform, with other settings.
+    pub fn built(&self, settings: hutong_model::Settings) -> Arc<dyn Adapter> {
+        (hutong_dingtalk::ENTRY.build)(Build {
+            app: AppId::new("dt").unwrap(),
+            company: CompanyId::new("c").unwrap(),
+            kind: "dingtalk".into(),
+            settings,
+            clock: Arc::new(self.clock.clone()),
+        })
+        .unwrap_or_else(|p| panic!("{p:?}"))
+    }
+
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
