@@ -331,6 +331,13 @@ impl Api {
         let what = ("互动卡片", "interactive cards");
         let other = found.permission("Card.Instance.Write", FindingState::Missing, what, &answer);
         match other {
+            // The same question twice in one moment: the first instance was made.
+            Some(f) if f.code == "param.cardAlreadyExist" => found.add(
+                "card_template",
+                FindingState::Good,
+                "卡片模板可用",
+                "the card template works",
+            ),
             Some(f) => {
                 let hint = codes::hint(&f.code)
                     .unwrap_or("核对 card_template_id 与 card_route_key / check card_template_id and card_route_key");
@@ -384,6 +391,12 @@ impl Api {
                     let what = ("日程", "calendar entries");
                     found.permission("Calendar.Event.Write", FindingState::Missing, what, &answer);
                 }
+                None if person.as_ref().is_err_and(|f| permission_missing(&f.code)) => found.add(
+                    "calendar_user",
+                    FindingState::Unknown,
+                    "读取成员的权限具备后才能检查 calendar_user",
+                    "calendar_user can be checked once people can be read",
+                ),
                 None => found.add(
                     "calendar_user",
                     FindingState::Missing,
