@@ -2,6 +2,7 @@
 
 pub mod check;
 mod demo;
+mod online;
 mod operate;
 mod serve;
 mod simulate;
@@ -44,6 +45,10 @@ enum Command {
         /// One JSON object for tools, instead of text.
         #[arg(long)]
         json: bool,
+        /// Also ask the platforms: credentials, permissions and the callback address of every app,
+        /// each with what to do about it. Exit code 1 when something is missing.
+        #[arg(long)]
+        online: bool,
     },
     /// Try it without an account anywhere: three simulated platforms, the service, and a page.
     Demo(demo::DemoArguments),
@@ -66,7 +71,10 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
         Command::Operate(command) => runtime.block_on(operate::run(&command)),
-        Command::Check { config, json } => check_file(&config, json),
+        Command::Check { config, json, online } => match check_file(&config, json) {
+            Ok(code) if online && code == ExitCode::SUCCESS => runtime.block_on(check_online(&config, json)),
+            result => result,
+        },
         Command::Demo(arguments) => runtime.block_on(demo::demo(&arguments)),
         Command::Simulate(arguments) => runtime.block_on(simulate::simulate(&arguments)),
     };
@@ -89,4 +97,12 @@ fn check_file(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let (status, out) = check::with_dates(&text, &file.display().to_string(), &env, crate::adapters::ALL, format);
     print!("{out}");
     Ok(ExitCode::from(status.code()))
+}
+
+/// `hutong check --online`, after the file was found good.
+async fn check_online(file: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    match serve::load(file, Arc::new(SystemClock))? {
+        Some(config) => online::run(Arc::new(config), json).await,
+        None => Ok(ExitCode::from(2)),
+    }
 }

@@ -19,6 +19,8 @@ use url::Url;
 
 use crate::codes::{Class, classify, explain};
 use crate::config::{is_loopback, may_respond};
+use crate::groups::{Group, Groups};
+use crate::guard::{Guard, Way};
 use crate::prepare::{Call, CardHandle, mark};
 
 /// Answers larger than this are not read.
@@ -46,6 +48,8 @@ pub struct Client {
     credentials: Credentials,
     token: tokio::sync::Mutex<Held>,
     tried: Mutex<HashSet<String>>,
+    guard: Guard,
+    groups: Groups,
 }
 
 #[derive(Debug, Clone)]
@@ -86,6 +90,10 @@ pub enum Fail {
     },
     /// An HTTP status that no answer of the platform has.
     Http(u16),
+    /// A member has had as much as the platform delivers: more would vanish without an error.
+    Enough {
+        after_ms: u64,
+    },
 }
 
 /// What is sent: a query, a JSON body, or a file.
@@ -118,7 +126,19 @@ impl Client {
             credentials,
             token: tokio::sync::Mutex::new(Held::Nothing),
             tried: Mutex::new(HashSet::new()),
+            guard: Guard::default(),
+            groups: Groups::default(),
         })
+    }
+
+    /// What is known of the groups that the app made.
+    pub fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// Gets an access token when there is none yet.
+    pub async fn sign_in(&self) -> Result<(), Fail> {
+        self.token(None).await.map(|_| ())
     }
 
     fn url(&self, api: &str, query: &[(&str, &str)]) -> Url {
@@ -128,6 +148,57 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         url
+    }
+
+    /// The body behind an address, at most `limit` bytes, and whether the answer names a file.
+    async fn read(&self, url: Url, limit: usize) -> Result<(Vec<u8>, bool), Fail> {
+        let mut answer = self.http.get(url).send().await.map_err(|e| transport(e, false))?;
+        match answer.status().as_u16() {
+            200 => {}
+            status if status >= 500 => return Err(Fail::Unknown(format!("http {status}"))),
+            status => return Err(Fail::Http(status)),
+        }
+        let named = answer.headers().contains_key(reqwest::header::CONTENT_DISPOSITION);
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|e| transport(e, true))? {
+            if bytes.len() + chunk.len() > limit {
+                return Err(Fail::Code {
+                    code: 45001,
+                    text: format!("文件超过 {limit} 字节 / the file has more than {limit} bytes"),
+                });
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok((bytes, named))
+    }
+
+    /// Fetches what is no call: a file of an AI bot, from the platform's storage.
+    pub async fn fetch(&self, url: Url, limit: usize) -> Result<Vec<u8>, Fail> {
+        self.read(url, limit).await.map(|(bytes, _)| bytes)
+    }
+
+    /// `media/get`: the file, or JSON with a code (document 90253).
+    pub async fn media(&self, id: &str, limit: usize) -> Result<Vec<u8>, Fail> {
+        let token = self.token(None).await?;
+        match self.media_once(id, limit, &token).await {
+            Err(Fail::Auth { .. }) => {
+                let token = self.token(Some(&token)).await?;
+                self.media_once(id, limit, &token).await
+            }
+            other => other,
+        }
+    }
+
+    async fn media_once(&self, id: &str, limit: usize, token: &Secret) -> Result<Vec<u8>, Fail> {
+        let url = self.url("media/get", &[("media_id", id), ("access_token", token.expose())]);
+        let (bytes, named) = self.read(url, limit).await?;
+        // A file comes with its name; only without one is JSON an answer and not somebody's file.
+        match serde_json::from_slice::<Value>(&bytes) {
+            Ok(answer) if !named && answer.get("errcode").is_some() => Err(judged(answer)
+                .err()
+                .unwrap_or_else(|| Fail::Unknown("the answer is not readable".into()))),
+            _ => Ok(bytes),
+        }
     }
 
     /// One request and its answer, without authentication.
@@ -161,21 +232,7 @@ impl Client {
         if !value.is_object() {
             return Err(Fail::Unknown("the answer is not readable".into()));
         }
-        // A few old calls leave `errcode` out of a success.
-        let code = match value.get("errcode") {
-            None | Some(Value::Null) => 0,
-            Some(code) => code
-                .as_i64()
-                .ok_or_else(|| Fail::Unknown("the answer is not readable".into()))?,
-        };
-        if code == 0 {
-            return Ok(value);
-        }
-        let text = explain(code, value.get("errmsg").and_then(Value::as_str).unwrap_or_default());
-        Err(match classify(code) {
-            Class::Token => Fail::Auth { code, text },
-            _ => Fail::Code { code, text },
-        })
+        judged(value)
     }
 
     /// The current token; a new one when there is none, when four fifths of its life are over, or
@@ -285,6 +342,41 @@ impl Client {
         !tried.insert(key.to_owned())
     }
 
+    /// A send that is counted for each of `members` before it leaves.
+    async fn counted(&self, way: Way, members: &[String], api: &str, body: &Value) -> Result<Value, Fail> {
+        let each = || members.iter().map(String::as_str);
+        self.guard
+            .take(way, each(), self.clock.now())
+            .map_err(|after_ms| Fail::Enough { after_ms })?;
+        let result = self.call(api, &[], Payload::Json(body)).await;
+        // What the platform did not take counts for nobody.
+        if result.is_err() && !matches!(result, Err(Fail::Unknown(_))) {
+            self.guard.give_back(way, each());
+        }
+        result
+    }
+
+    /// Reads a group of the app and remembers it (document 90245).
+    async fn group(&self, chat: &str) -> Result<Vec<UserId>, Fail> {
+        let answer = self.call("appchat/get", &[("chatid", chat)], Payload::Get).await?;
+        let info = answer.get("chat_info").cloned().unwrap_or_default();
+        let text = |name: &str| {
+            info.get(name)
+                .and_then(Value::as_str)
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned)
+        };
+        let members = strings(info.get("userlist"));
+        let users = members.iter().filter_map(|id| UserId::new(id.as_str()).ok()).collect();
+        let group = Group {
+            name: text("name"),
+            owner: text("owner"),
+            members: members.iter().map(|id| id.to_lowercase()).collect(),
+        };
+        self.groups.learn(chat, group);
+        Ok(users)
+    }
+
     /// Sends one prepared request.
     pub async fn deliver(&self, prepared: &Prepared, key: &str) -> Outcome {
         let call: Call = match serde_json::from_str(&prepared.request) {
@@ -308,7 +400,7 @@ impl Client {
                 if body["enable_duplicate_check"] == 1 {
                     mark(&mut body, key);
                 }
-                let answer = self.call(api, &[], Payload::Json(&body)).await?;
+                let answer = self.counted(Way::Direct, &[user.to_string()], api, &body).await?;
                 let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
                 let card = body.get("template_card").is_some();
                 let handle = CardHandle {
@@ -323,8 +415,27 @@ impl Client {
                     ..Receipt::default()
                 })
             }
-            Call::ChatSend { body } | Call::ChatUpdate { body } => {
+            Call::ChatSend { body } => {
+                let chat = body.get("chatid").and_then(Value::as_str).unwrap_or_default();
+                let known = self.groups.get(chat);
+                let members = known.as_ref().map(|group| group.members.clone()).unwrap_or_default();
+                self.counted(Way::Group, &members, api, &body).await?;
+                if known.is_none() {
+                    // The next post is weighed by its members. Nothing depends on this one read.
+                    let _ = self.group(chat).await;
+                }
+                Ok(Receipt::default())
+            }
+            Call::ChatUpdate { body } => {
                 self.call(api, &[], Payload::Json(&body)).await?;
+                let text = |name: &str| body.get(name).and_then(Value::as_str);
+                self.groups.change(
+                    text("chatid").unwrap_or_default(),
+                    text("name"),
+                    text("owner"),
+                    &strings(body.get("add_user_list")),
+                    &strings(body.get("del_user_list")),
+                );
                 Ok(Receipt::default())
             }
             Call::ChatCreate {
@@ -339,14 +450,30 @@ impl Client {
                         .get("chatid")
                         .and_then(Value::as_str)
                         .and_then(|id| ChatId::new(id).ok()),
-                    // An earlier attempt of this very effect made it.
-                    Err(Fail::Code { code, .. }) if classify(code) == Class::Exists => ChatId::new(key).ok(),
+                    // An earlier attempt of this very effect made it; who is in it by now, it says itself.
+                    Err(Fail::Code { code, .. }) if classify(code) == Class::Exists => {
+                        if let Err(Fail::Code { code: 86008, text }) = self.group(key).await {
+                            return Err(Fail::Code { code: 86008, text });
+                        }
+                        ChatId::new(key).ok()
+                    }
                     Err(fail) => return Err(fail),
                 };
+                let members: Vec<String> = users.iter().map(|id| id.as_str().to_lowercase()).collect();
+                if let Some(chat) = &chat
+                    && self.groups.get(chat.as_str()).is_none()
+                {
+                    let group = Group {
+                        name: Some(name),
+                        owner: Some(owner.to_string()),
+                        members: members.clone(),
+                    };
+                    self.groups.learn(chat.as_str(), group);
+                }
                 let first = json!({"chatid": key, "msgtype": "text", "text": {"content": hello}, "safe": 0});
                 // The group exists whether or not these words arrive.
                 if !hello.is_empty()
-                    && let Err(fail) = self.call("appchat/send", &[], Payload::Json(&first)).await
+                    && let Err(fail) = self.counted(Way::Group, &members, "appchat/send", &first).await
                 {
                     tracing::warn!(api = "appchat/send", reason = ?kind_of(&fail), "a new group stays invisible until something is posted");
                 }
@@ -356,14 +483,7 @@ impl Client {
                 })
             }
             Call::ChatGet { chat } => {
-                let answer = self.call(api, &[("chatid", chat.as_str())], Payload::Get).await?;
-                let users = answer
-                    .pointer("/chat_info/userlist")
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|id| UserId::new(id.as_str()?).ok())
-                    .collect();
+                let users = self.group(chat.as_str()).await?;
                 Ok(Receipt {
                     chat: Some(chat),
                     users,
@@ -472,6 +592,32 @@ fn rustls_provider() -> Result<(), ()> {
         .map_err(|_| ())
 }
 
+/// An answer by its code. A few old calls leave `errcode` out of a success.
+fn judged(answer: Value) -> Result<Value, Fail> {
+    let code = match answer.get("errcode") {
+        None | Some(Value::Null) => 0,
+        Some(code) => code
+            .as_i64()
+            .ok_or_else(|| Fail::Unknown("the answer is not readable".into()))?,
+    };
+    if code == 0 {
+        return Ok(answer);
+    }
+    let text = explain(code, answer.get("errmsg").and_then(Value::as_str).unwrap_or_default());
+    Err(match classify(code) {
+        Class::Token => Fail::Auth { code, text },
+        _ => Fail::Code { code, text },
+    })
+}
+
+fn strings(list: Option<&Value>) -> Vec<String> {
+    list.and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|id| id.as_str().map(str::to_owned))
+        .collect()
+}
+
 fn decode(data: &str) -> Result<Vec<u8>, Fail> {
     base64::engine::general_purpose::STANDARD
         .decode(data)
@@ -490,7 +636,7 @@ fn uploaded(answer: &Value) -> Receipt {
 
 /// Receivers that an accepted send did not reach: joined by `|`, user ids in lower case.
 fn failed(answer: &Value, user: &UserId) -> Vec<FailedReceiver> {
-    ["invaliduser", "unlicenseduser"]
+    ["invaliduser", "invalidparty", "invalidtag", "unlicenseduser"]
         .into_iter()
         .flat_map(|field| {
             let list = answer.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -515,6 +661,8 @@ fn failed_receiver(id: &str, why: &str) -> FailedReceiver {
         code: why.to_owned(),
         text: match why {
             "unlicenseduser" => "账号未激活或没有许可 / the account has no licence",
+            "invalidparty" => "部门不在应用可见范围内或不存在 / no such department in the app's visible range",
+            "invalidtag" => "标签不在应用可见范围内或不存在 / no such tag in the app's visible range",
             _ => "不在应用可见范围内或不存在 / not in the app's visible range, or unknown",
         }
         .to_owned(),
@@ -549,6 +697,7 @@ fn kind_of(fail: &Fail) -> String {
         Fail::Unknown(_) => "unknown".into(),
         Fail::Auth { code, .. } | Fail::Code { code, .. } => code.to_string(),
         Fail::Http(status) => format!("http_{status}"),
+        Fail::Enough { .. } => "member_limit".into(),
     }
 }
 
@@ -560,6 +709,11 @@ pub fn outcome(fail: Fail) -> Outcome {
         Fail::Auth { code, text } => Outcome::AuthExpired {
             code: code.to_string(),
             text,
+        },
+        Fail::Enough { after_ms } => Outcome::RateLimited {
+            code: "member_limit".into(),
+            scope: LimitScope::Destination,
+            after_ms: Some(after_ms),
         },
         Fail::Http(429) => Outcome::RateLimited {
             code: "http_429".into(),

@@ -17,19 +17,25 @@ const fn rule(api: &'static str, scope: LimitScope, count: u32, window_ms: u64) 
 /// The capabilities of a door.
 pub fn of(door: &Door) -> Capabilities {
     match door {
-        Door::App(_) => app(),
+        Door::App(door) => app(door.account_ceiling),
         Door::Aibot(bot) if bot.linked() => linked(),
         Door::Aibot(_) => aibot(),
         Door::Webhook(_) => webhook(),
     }
 }
 
-fn app() -> Capabilities {
+fn app(account_ceiling: Option<u32>) -> Capabilities {
     use Ability::{
-        AddMembers, ButtonsToUser, Calendar, CreateChat, Forms, Images, ListDepartments, ListMembers, ListPeople,
-        MentionAll, MentionUser, Recall, RemoveMembers, RenameChat, Reply, SendToChat, SendToUser, SetOwner,
-        UpdateCard, Upload,
+        AddMembers, ButtonsToUser, Calendar, CreateChat, Download, Forms, Images, ListDepartments, ListMembers,
+        ListPeople, MentionAll, MentionUser, Recall, RemoveMembers, RenameChat, Reply, SendToChat, SendToUser,
+        SetOwner, Statistics, UpdateCard, Upload,
     };
+    let mut rates = app_rates();
+    if let Some(accounts) = account_ceiling {
+        // Person-messages a day: 200 for every account that the company may have.
+        let count = accounts.saturating_mul(200);
+        rates.push(LimitRule::receivers("message/send", LimitScope::App, count, DAY));
+    }
     Capabilities {
         kind: APP,
         sees: [SeeClass::V2, SeeClass::V5].into(),
@@ -49,6 +55,8 @@ fn app() -> Capabilities {
             ListMembers,
             ListDepartments,
             ListPeople,
+            Statistics,
+            Download,
             ButtonsToUser,
             Forms,
             Images,
@@ -63,26 +71,7 @@ fn app() -> Capabilities {
             members_per_call: MEMBERS_PER_CALL,
             chat_members: CHAT_MEMBERS,
         },
-        rates: vec![
-            // Every call of a corp: 10,000 a minute and 150,000 an hour.
-            rule("message/send", LimitScope::Company, 10_000, MINUTE),
-            rule("message/send", LimitScope::Company, 150_000, HOUR),
-            // Above these two the platform says yes and drops the message.
-            rule("message/send", LimitScope::Destination, 30, MINUTE),
-            rule("message/send", LimitScope::Destination, 1_000, HOUR),
-            rule("appchat/create", LimitScope::Company, 1_000, DAY),
-            rule("appchat/update", LimitScope::Company, 1_000, HOUR),
-            // Counted per member of the group (document 90248); the hourly ceiling grows with the
-            // size of the company, this is the smallest.
-            LimitRule::receivers("appchat/send", LimitScope::Company, 20_000, MINUTE),
-            LimitRule::receivers("appchat/send", LimitScope::Company, 150_000, HOUR),
-            rule("appchat/send", LimitScope::Company, 10_000, MINUTE),
-            // Per member and app, dropped silently above; a member of several groups reaches it sooner.
-            rule("appchat/send", LimitScope::Destination, 200, MINUTE),
-            rule("appchat/send", LimitScope::Destination, 10_000, DAY),
-            rule("message/update_template_card", LimitScope::Company, 10_000, MINUTE),
-            rule("media/upload", LimitScope::Company, 10_000, MINUTE),
-        ],
+        rates,
         remarks: vec![
             (
                 "只听得到私聊、卡片点击和成员进出应用可见范围；群里的消息一条也听不到。",
@@ -105,11 +94,38 @@ fn app() -> Capabilities {
                 "There are no read receipts: count clicks instead.",
             ),
             (
-                "同一成员每分钟超过 30 条或每小时超过 1000 条的消息会被静默丢弃。",
-                "More than 30 messages a minute or 1,000 an hour to one person are dropped without an error.",
+                "同一成员每分钟超过 30 条或每小时超过 1000 条的消息会被静默丢弃（群消息为每分钟 200 条、每天 10000 条），所以由机器人自己计数、宁可晚发。",
+                "More than 30 messages a minute or 1,000 an hour to one person (200 a minute or 10,000 a day in groups) are dropped without an error, so they are counted here and sent later instead.",
+            ),
+            (
+                "统计只有客户群的（按群主和日期），内部群没有；发到群里的消息按群人数计入每分钟 2 万人次的额度。",
+                "Statistics exist for customer groups only, by owner and day; a post into a group counts once per member against 20,000 a minute.",
             ),
         ],
     }
+}
+
+fn app_rates() -> Vec<LimitRule> {
+    vec![
+        // Every call of a corp: 10,000 a minute and 150,000 an hour.
+        rule("message/send", LimitScope::Company, 10_000, MINUTE),
+        rule("message/send", LimitScope::Company, 150_000, HOUR),
+        // Above these two the platform says yes and drops the message.
+        rule("message/send", LimitScope::Destination, 30, MINUTE),
+        rule("message/send", LimitScope::Destination, 1_000, HOUR),
+        rule("appchat/create", LimitScope::Company, 1_000, DAY),
+        rule("appchat/update", LimitScope::Company, 1_000, HOUR),
+        // Counted per member of the group (document 90248); the hourly ceiling grows with the
+        // size of the company, this is the smallest.
+        LimitRule::receivers("appchat/send", LimitScope::Company, 20_000, MINUTE),
+        LimitRule::receivers("appchat/send", LimitScope::Company, 150_000, HOUR),
+        rule("appchat/send", LimitScope::Company, 10_000, MINUTE),
+        // Per member and app, dropped silently above; a member of several groups reaches it sooner.
+        rule("appchat/send", LimitScope::Destination, 200, MINUTE),
+        rule("appchat/send", LimitScope::Destination, 10_000, DAY),
+        rule("message/update_template_card", LimitScope::Company, 10_000, MINUTE),
+        rule("media/upload", LimitScope::Company, 10_000, MINUTE),
+    ]
 }
 
 fn aibot() -> Capabilities {
@@ -117,7 +133,7 @@ fn aibot() -> Capabilities {
     Capabilities {
         kind: AIBOT,
         sees: [SeeClass::V2, SeeClass::V5].into(),
-        can: [Reply, Download, ButtonsInChat, ButtonsToUser, Forms, Tables].into(),
+        can: [Reply, ButtonsInChat, ButtonsToUser, Forms, Tables, Download].into(),
         limits: Limits {
             text_bytes: 20_480,
             card_bytes: 2048,

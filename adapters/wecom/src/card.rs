@@ -27,7 +27,7 @@ pub(crate) fn card_body(message: &Message) -> String {
     lines.pack(usize::MAX / 2).join("\n")
 }
 
-fn card_leaf(text: &str, limit: usize) -> String {
+pub(crate) fn card_leaf(text: &str, limit: usize) -> String {
     cut(line_leaf(text, Dialect::Plain).trim(), limit)
 }
 

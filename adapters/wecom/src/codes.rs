@@ -131,7 +131,8 @@ pub fn explain(code: i64, errmsg: &str) -> String {
     text
 }
 
-fn caller_ip(errmsg: &str) -> Option<String> {
+/// The address that a refusal names (`from ip: ...`), when it is one.
+pub fn caller_ip(errmsg: &str) -> Option<String> {
     let (_, rest) = errmsg.split_once("from ip: ")?;
     let ip: String = rest
         .chars()

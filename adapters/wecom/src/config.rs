@@ -4,7 +4,7 @@ use hutong_model::{Build, KeyKind, KeyProblem, KeySpec, Secret, Settings};
 use url::{Host, Url};
 
 use crate::stream::WS_URL;
-use crate::verify::Keys;
+use crate::verify::{KeyRing, Keys};
 
 /// Where the platform's API lives.
 pub const BASE_URL: &str = "https://qyapi.weixin.qq.com";
@@ -42,7 +42,20 @@ const AES: KeySpec = key(
     "EncodingAESKey of the callback, 43 characters, generated on the page where the URL is saved.",
 );
 
-static APP_KEYS: [KeySpec; 7] = [
+const TOKEN_PREVIOUS: KeySpec = key(
+    "token_previous",
+    KeyKind::Secret,
+    false,
+    "The token before a change, still accepted: set it before saving the new one in the console, remove it a day later.",
+);
+const AES_PREVIOUS: KeySpec = key(
+    "aes_key_previous",
+    KeyKind::Secret,
+    false,
+    "The EncodingAESKey before a change, still accepted: the same steps as token_previous.",
+);
+
+static APP_KEYS: [KeySpec; 10] = [
     key(
         "corp_id",
         KeyKind::Text,
@@ -63,11 +76,19 @@ static APP_KEYS: [KeySpec; 7] = [
     ),
     TOKEN,
     AES,
+    TOKEN_PREVIOUS,
+    AES_PREVIOUS,
     key(
         "calendar_owner",
         KeyKind::Text,
         false,
         "Userid that owns calendar entries; the first attendee when absent.",
+    ),
+    key(
+        "account_ceiling",
+        KeyKind::Integer,
+        false,
+        "账号上限 of the company (管理后台 → 我的企业): the app may send 200 times as many person-messages a day; not limited here when absent.",
     ),
     BASE,
 ];
@@ -76,7 +97,7 @@ const OPTIONAL_TOKEN: KeySpec = KeySpec {
     ..TOKEN
 };
 const OPTIONAL_AES: KeySpec = KeySpec { required: false, ..AES };
-static AIBOT_KEYS: [KeySpec; 9] = [
+static AIBOT_KEYS: [KeySpec; 11] = [
     key(
         "name",
         KeyKind::Text,
@@ -92,6 +113,8 @@ static AIBOT_KEYS: [KeySpec; 9] = [
     ),
     OPTIONAL_TOKEN,
     OPTIONAL_AES,
+    TOKEN_PREVIOUS,
+    AES_PREVIOUS,
     key(
         "bot_id",
         KeyKind::Text,
@@ -158,8 +181,10 @@ pub struct AppDoor {
     pub corp_id: String,
     pub agent_id: i64,
     pub secret: Secret,
-    pub keys: Keys,
+    pub keys: KeyRing,
     pub calendar_owner: Option<String>,
+    /// Accounts of the company: 200 person-messages a day for each (document 90312).
+    pub account_ceiling: Option<u32>,
 }
 
 /// An AI bot.
@@ -174,7 +199,7 @@ pub struct AibotDoor {
 /// How an AI bot's messages come. The platform knows one way at a time.
 #[derive(Debug, Clone)]
 pub enum BotReceive {
-    Callback(Keys),
+    Callback(KeyRing),
     LongConnection { bot_id: String, secret: Secret, url: Url },
 }
 
@@ -185,7 +210,7 @@ impl AibotDoor {
     }
 
     /// The callback's keys, where it has callbacks.
-    pub fn keys(&self) -> Option<&Keys> {
+    pub fn keys(&self) -> Option<&KeyRing> {
         match &self.receive {
             BotReceive::Callback(keys) => Some(keys),
             BotReceive::LongConnection { .. } => None,
@@ -234,26 +259,57 @@ impl Check<'_> {
         }
     }
 
-    fn callback_keys(&mut self, receive_id: &str) -> Option<Keys> {
+    fn callback_keys(&mut self, receive_id: &str) -> Option<KeyRing> {
         let token = self.secret(
             "token",
             "without it anybody could send forged callbacks; copy it from the callback page",
         );
         let aes = self.secret("aes_key", "copy the 43 characters from the callback page");
-        let text = token.expose();
-        if !text.is_empty() && (text.len() > 32 || !text.bytes().all(|b| b.is_ascii_alphanumeric())) {
-            self.problem("token", "is not a callback token", "it has up to 32 letters and digits");
+        self.token_shape("token", &token);
+        // Either may change alone: what is not named before is as it is now.
+        let old_token = self
+            .settings
+            .secret("token_previous")
+            .filter(|t| !t.is_empty())
+            .cloned();
+        let old_aes = self
+            .settings
+            .secret("aes_key_previous")
+            .filter(|k| !k.is_empty())
+            .cloned();
+        if let Some(old) = &old_token {
+            self.token_shape("token_previous", old);
         }
+        let previous = match (&old_token, &old_aes) {
+            (None, None) => None,
+            _ => {
+                let token = old_token.unwrap_or_else(|| token.clone());
+                let key = if old_aes.is_some() {
+                    "aes_key_previous"
+                } else {
+                    "aes_key"
+                };
+                self.pair(token, &old_aes.unwrap_or_else(|| aes.clone()), receive_id, key)
+            }
+        };
         if aes.is_empty() {
             return None;
         }
-        let keys = Keys::new(token, &aes, receive_id);
-        if keys.is_none() {
-            self.problem(
-                "aes_key",
-                "is not an EncodingAESKey",
-                "it has exactly 43 letters and digits",
-            );
+        let current = self.pair(token, &aes, receive_id, "aes_key")?;
+        Some(KeyRing::new(current, previous))
+    }
+
+    fn token_shape(&mut self, key: &'static str, token: &Secret) {
+        let text = token.expose();
+        if !text.is_empty() && (text.len() > 32 || !text.bytes().all(|b| b.is_ascii_alphanumeric())) {
+            self.problem(key, "is not a callback token", "it has up to 32 letters and digits");
+        }
+    }
+
+    fn pair(&mut self, token: Secret, aes: &Secret, receive_id: &str, key: &'static str) -> Option<Keys> {
+        let keys = Keys::new(token, aes, receive_id);
+        if keys.is_none() && !self.problems.iter().any(|p| p.key == key) {
+            self.problem(key, "is not an EncodingAESKey", "it has exactly 43 letters and digits");
         }
         keys
     }
@@ -368,6 +424,16 @@ pub fn check(build: &Build) -> Result<(Door, Url), Vec<KeyProblem>> {
             {
                 check.problem("calendar_owner", "is not a userid", "use the userid from 通讯录");
             }
+            let account_ceiling = match build.settings.integer("account_ceiling") {
+                None => None,
+                Some(n) => match u32::try_from(n).ok().filter(|n| (1..=10_000_000).contains(n)) {
+                    Some(n) => Some(n),
+                    None => {
+                        check.problem("account_ceiling", "is not a number of accounts", "use 1 to 10000000");
+                        None
+                    }
+                },
+            };
             check.callback_keys(&corp_id).map(|keys| {
                 Door::App(AppDoor {
                     corp_id: corp_id.clone(),
@@ -375,6 +441,7 @@ pub fn check(build: &Build) -> Result<(Door, Url), Vec<KeyProblem>> {
                     secret,
                     keys,
                     calendar_owner,
+                    account_ceiling,
                 })
             })
         }

@@ -21,12 +21,19 @@ mod capability;
 pub mod card;
 pub mod codes;
 pub mod config;
+mod diagnose;
 mod directory;
+pub mod groups;
+pub mod guard;
+pub mod media;
+pub mod menu;
 pub mod normalise;
+mod notice;
 pub mod prepare;
 pub mod render;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod stats;
 pub mod stream;
 pub mod text;
 pub mod verify;
@@ -35,16 +42,16 @@ pub mod wire;
 use std::sync::Arc;
 
 use hutong_model::{
-    Action, Adapter, Answer, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, DepartmentId,
-    DepartmentRecord, KeyProblem, Link, MessageId, Outcome, Page, PersonRecord, Platform, PlatformEntry, Prepared,
-    RawRequest, Received, Rejection, RenderError, Timestamp, UserId,
+    Action, Adapter, Answer, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, ChatId, Clock, DepartmentId,
+    DepartmentRecord, Finding, KeyProblem, Link, MessageId, Outcome, Page, PersonRecord, Platform, PlatformEntry,
+    Prepared, RawRequest, Received, Rejection, RenderError, StatRow, StatScope, Timestamp, UserId,
 };
 
 use crate::api::{Client, Credentials, Payload, read_error};
 use crate::config::{AibotDoor, AppDoor, BotReceive, Door};
 use crate::normalise::BotSelf;
 use crate::stream::BotLink;
-use crate::verify::{Keys, Query};
+use crate::verify::{KeyRing, Query};
 use crate::wire::{BotCallback, Element, JsonEnvelope};
 
 /// This crate's line in the program's list of platforms.
@@ -65,6 +72,7 @@ pub struct WeCom {
     door: Door,
     capabilities: Capabilities,
     client: Client,
+    clock: Arc<dyn Clock>,
     base: url::Url,
     /// An AI bot on a long connection: everything comes and goes through it.
     link: Option<Arc<BotLink>>,
@@ -83,6 +91,7 @@ impl WeCom {
             Door::Webhook(robot) => Credentials::Robot { key: robot.key.clone() },
         };
         let link = link_of(&door, &base);
+        let clock = build.clock.clone();
         let client = Client::new(base.clone(), build.clock, credentials).map_err(|what| {
             vec![KeyProblem {
                 key: "base_url",
@@ -95,6 +104,7 @@ impl WeCom {
             capabilities: capability::of(&door),
             door,
             client,
+            clock,
             base,
             link,
         })
@@ -114,7 +124,7 @@ impl WeCom {
         if !request.post {
             let echo = query.echostr.as_deref().ok_or(Rejection::MissingHeader)?;
             // The answer is the plain text and nothing else (document 90238).
-            return Ok(Received::Challenge(Answer::text(keys.open(&query, echo, now)?)));
+            return Ok(Received::Challenge(Answer::text(keys.open(&query, echo, now)?.0)));
         }
         let body = std::str::from_utf8(request.body).map_err(|_| Rejection::Malformed)?;
         match &self.door {
@@ -146,7 +156,7 @@ fn take_app(app: &AppDoor, query: &Query, body: &str, now: Timestamp) -> Result<
     // Of the envelope only `Encrypt` is signed; the other two must at least not contradict us.
     let envelope = Element::parse(body)?;
     let encrypt = envelope.only("Encrypt")?;
-    let plain = app.keys.open(query, encrypt, now)?;
+    let (plain, _) = app.keys.open(query, encrypt, now)?;
     addressed_to(app, &envelope)?;
     let xml = Element::parse(&plain)?;
     addressed_to(app, &xml)?;
@@ -170,9 +180,9 @@ fn addressed_to(app: &AppDoor, xml: &Element) -> Result<(), Rejection> {
     }
 }
 
-fn take_bot(bot: &AibotDoor, keys: &Keys, query: &Query, body: &str, now: Timestamp) -> Result<Received, Rejection> {
+fn take_bot(bot: &AibotDoor, keys: &KeyRing, query: &Query, body: &str, now: Timestamp) -> Result<Received, Rejection> {
     let envelope: JsonEnvelope = serde_json::from_str(body).map_err(|_| Rejection::Malformed)?;
-    let plain = keys.open(query, &envelope.encrypt, now)?;
+    let (plain, keys) = keys.open(query, &envelope.encrypt, now)?;
     let callback: BotCallback = serde_json::from_str(&plain).map_err(|_| Rejection::Malformed)?;
     let identity = BotSelf {
         name: &bot.name,
@@ -215,7 +225,15 @@ impl Adapter for WeCom {
     }
 
     fn prepare(&self, action: &Action) -> Result<Vec<Prepared>, RenderError> {
-        prepare::prepare(&self.door, action)
+        let mut all = prepare::prepare(&self.door, action)?;
+        for one in all.iter_mut().filter(|one| one.api == "appchat/send") {
+            // A post counts once for every member (document 90248). Only the weight depends on what is
+            // known; the request never does.
+            if let Some(chat) = one.to.as_deref().and_then(|id| ChatId::new(id).ok()) {
+                one.weight = self.client.groups().weight(&chat);
+            }
+        }
+        Ok(all)
     }
 
     fn deliver<'a>(&'a self, prepared: &'a Prepared, key: &'a str) -> BoxFuture<'a, Outcome> {
@@ -233,20 +251,6 @@ impl Adapter for WeCom {
 
     fn can_deliver(&self) -> bool {
         self.link.as_ref().is_none_or(|link| link.outbound().live())
-    }
-
-    fn download<'a>(
-        &'a self,
-        _message: &'a MessageId,
-        attachment: &'a Attachment,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<u8>, CallError>> {
-        Box::pin(async move {
-            match &self.door {
-                Door::Aibot(bot) => stream::media::download(&self.base, bot.keys(), attachment, limit).await,
-                Door::App(_) | Door::Webhook(_) => Err(CallError::NotPossible("downloading")),
-            }
-        })
     }
 
     fn departments<'a>(&'a self, _cursor: Option<&'a str>) -> BoxFuture<'a, Result<Page<DepartmentRecord>, CallError>> {
@@ -296,5 +300,32 @@ impl Adapter for WeCom {
                 Door::Aibot(_) | Door::Webhook(_) => Err(CallError::NotPossible("a check without sending")),
             }
         })
+    }
+
+    fn diagnose<'a>(&'a self, callback: Option<&'a str>) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(diagnose::diagnose(&self.client, &self.door, callback))
+    }
+
+    fn statistics<'a>(
+        &'a self,
+        scope: &'a StatScope,
+        day: &'a str,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Page<StatRow>, CallError>> {
+        Box::pin(async move {
+            match self.door {
+                Door::App(_) => stats::statistics(&self.client, scope, day, cursor, self.clock.now()).await,
+                _ => Err(CallError::NotPossible("statistics")),
+            }
+        })
+    }
+
+    fn download<'a>(
+        &'a self,
+        _message: &'a MessageId,
+        attachment: &'a Attachment,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, CallError>> {
+        Box::pin(media::download(&self.client, &self.door, &self.base, attachment, limit))
     }
 }

@@ -13,7 +13,7 @@ use hutong_model::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::stream::media::handle;
+use crate::media::handle;
 use crate::wire::{BotCallback, BotCardEvent, BotContent, BotMedia, BotSelectedItems, Element, ReplyContext};
 
 /// The lane of everything about people and departments.
@@ -547,10 +547,17 @@ fn quoted(kind: &str, content: &BotContent) -> Vec<Attachment> {
         .iter()
         .map(|s| match s {
             Segment::Text(t) | Segment::Code(t) => t.clone(),
-            Segment::Mention(m) => format!("@{}", m.name.as_deref().unwrap_or("?")),
+            // A mention in typed text always has its name; one that has none shows nothing, as in a message.
+            Segment::Mention(m) => m.name.as_deref().map(|name| format!("@{name}")).unwrap_or_default(),
             Segment::Break => "\n".to_owned(),
-            Segment::Link { label, .. } => label.clone(),
-            Segment::Emoji(name) => name.clone(),
+            Segment::Link { label, url } => {
+                if label.is_empty() {
+                    url.clone()
+                } else {
+                    label.clone()
+                }
+            }
+            Segment::Emoji(name) => format!("[{name}]"),
         })
         .collect();
     for file in &mut files {

@@ -35,9 +35,9 @@ const REPLY_INTERVAL: u32 = 600;
 pub const MEMBERS_PER_CALL: usize = 200;
 /// Largest group (document 90245); the administrator may have set less.
 pub const CHAT_MEMBERS: usize = 2000;
-/// `appchat/send` is counted per member of the group, which is not known here: most groups are
-/// smaller than this, and a larger one is answered with 45009 at worst.
-const CHAT_WEIGHT: u32 = 500;
+/// `appchat/send` is counted per member of the group (document 90248). How many there are is not
+/// known here: the largest possible number stands until [`crate::groups`] knows better.
+const CHAT_WEIGHT: u32 = 2000;
 /// Largest upload of any type (document 90253).
 const UPLOAD: usize = 20 << 20;
 

@@ -2,9 +2,9 @@
 //!
 //! | place | plain line | structured | buttons and choices |
 //! |---|---|---|---|
-//! | person, from the app | `text` | `markdown` | `template_card` |
+//! | person, from the app | `text` | `markdown`; a short notice with a link is a card  | `template_card` |
 //! | app group | `text` | `markdown` | words to type |
-//! | group robot | `text` | `markdown`, or `markdown_v2` for tables | words to type |
+//! | group robot | `text` | `markdown`, or `markdown_v2` for tables; a short notice is a card | words to type |
 //! | AI bot (one call per answer) | `markdown` | `markdown` | `template_card` |
 //!
 //! Limits are bytes of UTF-8 and the app's text is cut silently by the platform, so longer content
@@ -65,6 +65,11 @@ pub fn message(message: &Message, place: Place) -> Result<Vec<Value>, RenderErro
     if place == Place::Answer {
         return answer(message).map(|body| vec![body]);
     }
+    if matches!(place, Place::Person | Place::Robot)
+        && let Some(card) = crate::notice::notice(message)
+    {
+        return Ok(vec![json!({"msgtype": "template_card", "template_card": card})]);
+    }
     let mut out = Vec::new();
     let card = if place.cards() && message.interactive() {
         cards(message, CARD_TEXT)
@@ -93,7 +98,9 @@ pub fn message(message: &Message, place: Place) -> Result<Vec<Value>, RenderErro
     // Pictures are messages of their own. A robot's upload is a file.
     let kind = if place == Place::Robot { "file" } else { "image" };
     for block in &message.blocks {
-        if let Block::Image { handle, .. } = block {
+        if let Block::Image { handle, .. } = block
+            && !shown_by_address(handle)
+        {
             out.push(json!({"msgtype": kind, kind: {"media_id": handle}}));
         }
     }
@@ -127,6 +134,11 @@ fn answer(message: &Message) -> Result<Value, RenderError> {
         content.push('…');
     }
     Ok(json!({"msgtype": "markdown", "markdown": {"content": content}}))
+}
+
+/// A picture with an address of its own is a link in the words, or drawn in `markdown_v2`.
+fn shown_by_address(handle: &str) -> bool {
+    handle.starts_with("https://") && safe_url(handle).is_some()
 }
 
 fn written(message: &Message, place: Place) -> Result<Vec<Value>, RenderError> {
@@ -353,6 +365,17 @@ impl Lines {
             Block::Table(table) => self.table(table),
             Block::Chart(chart) => self.chart(chart),
             // Sent as a message of its own where the door can; its words stand here in any case.
+            Block::Image { handle, alt } if shown_by_address(handle) => {
+                let link = Inline::Link {
+                    label: alt.clone(),
+                    url: handle.clone(),
+                };
+                let mut span = self.span(&link);
+                if self.dialect == Dialect::MarkdownV2 {
+                    span.open.insert(0, '!');
+                }
+                self.push("", vec![span]);
+            }
             Block::Image { alt, .. } => self.text("", &format!("（{alt}）")),
             Block::Divider => match self.dialect {
                 Dialect::MarkdownV2 => {

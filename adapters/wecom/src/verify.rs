@@ -162,6 +162,47 @@ impl Keys {
     }
 }
 
+/// The keys of a callback: those in force and, while they are being changed, those before. Callbacks
+/// that are under way when the admin saves new ones are still signed with the old.
+#[derive(Debug, Clone)]
+pub struct KeyRing {
+    current: Keys,
+    previous: Option<Keys>,
+}
+
+impl KeyRing {
+    pub fn new(current: Keys, previous: Option<Keys>) -> Self {
+        Self { current, previous }
+    }
+
+    /// The keys in force: what is sealed without being asked is sealed with these.
+    pub fn current(&self) -> &Keys {
+        &self.current
+    }
+
+    /// Opens with the keys in force, else with those before. The keys that opened it also seal the
+    /// answer, since they are the ones the platform has.
+    pub fn open(&self, query: &Query, encrypt: &str, now: Timestamp) -> Result<(String, &Keys), Rejection> {
+        let rejection = match self.current.open(query, encrypt, now) {
+            Ok(plain) => return Ok((plain, &self.current)),
+            Err(rejection) => rejection,
+        };
+        match &self.previous {
+            Some(previous) => match previous.open(query, encrypt, now) {
+                Ok(plain) => Ok((plain, previous)),
+                Err(_) => Err(rejection),
+            },
+            None => Err(rejection),
+        }
+    }
+
+    /// [`Keys::open_media`] with whichever key opens it.
+    pub fn open_media(&self, body: &[u8]) -> Option<Vec<u8>> {
+        let previous = || self.previous.as_ref().and_then(|keys| keys.open_media(body));
+        self.current.open_media(body).or_else(previous)
+    }
+}
+
 /// The same with the key that stands beside a media URL on the long connection.
 pub fn open_media_with(aes_key: &str, body: &[u8]) -> Option<Vec<u8>> {
     decrypt_blocks(&decode_key(aes_key.trim_end_matches('='))?, body)

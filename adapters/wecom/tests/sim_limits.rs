@@ -216,15 +216,27 @@ async fn tokens_are_kept_renewed_and_replaced() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_for_a_member_vanishes_silently() {
+async fn what_is_too_much_for_a_member_vanishes_silently_so_the_client_counts() {
     let w = world().await;
-    for n in 0..31 {
-        sent(deliver(&w.app, &to_user("linjie", Message::text(format!("第 {n} 条"))), &key(n)).await);
+    for n in 0..30 {
+        // The platform does not care how an id is written.
+        let id = if n % 2 == 0 { "linjie" } else { "LinJie" };
+        sent(deliver(&w.app, &to_user(id, Message::text(format!("第 {n} 条"))), &key(n)).await);
     }
-    let chat = w.sim.chats()[0].id.clone();
-    assert_eq!(w.screen(&chat, "linjie").len(), 30, "the platform said yes to all 31");
-    assert_eq!(w.sim.dropped(), 1);
-    assert!(w.sim.complaints()[0].contains("dropped without an error"));
+    let thirty_first = to_user("linjie", Message::text("第 31 条"));
+    let Outcome::RateLimited {
+        code, scope, after_ms, ..
+    } = deliver(&w.app, &thirty_first, &key(30)).await
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (code.as_str(), scope),
+        ("member_limit", hutong_model::LimitScope::Destination)
+    );
+    assert!((1..=60_000).contains(&after_ms.unwrap()));
+    assert_eq!(w.calls("/cgi-bin/message/send"), 30, "the one too many never left");
+    assert_eq!(w.sim.dropped(), 0);
     let rule = |count| {
         w.app
             .capabilities()
@@ -233,6 +245,20 @@ async fn what_is_too_much_for_a_member_vanishes_silently() {
             .any(|r| r.api == "message/send" && r.count == count)
     };
     assert!(rule(30) && rule(1000), "the limiter of the core is told");
+    // Another process of the same app: the platform says yes and drops it.
+    let other = WeCom::new(Build {
+        app: AppId::new("oa2").unwrap(),
+        company: CompanyId::new("main").unwrap(),
+        kind: "wecom".into(),
+        settings: Simulator::apps(&*w.sim).remove(0).settings,
+        clock: Arc::new(w.clock.clone()),
+    })
+    .unwrap();
+    sent(deliver(&other, &thirty_first, &key(31)).await);
+    let chat = w.sim.chats()[0].id.clone();
+    assert_eq!(w.screen(&chat, "linjie").len(), 30, "the platform said yes to all 31");
+    assert_eq!(w.sim.dropped(), 1);
+    assert!(w.sim.complaints()[0].contains("dropped without an error"));
     w.clock.advance(Duration::from_secs(60));
     sent(deliver(&w.app, &to_user("linjie", Message::text("一分钟后")), &key(99)).await);
     assert_eq!(w.screen(&chat, "linjie").len(), 31);

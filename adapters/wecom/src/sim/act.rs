@@ -490,7 +490,7 @@ impl Core {
             .await;
     }
 
-    fn bot_head(&self, bot: &App, chat: usize, from: &str) -> Value {
+    pub(super) fn bot_head(&self, bot: &App, chat: usize, from: &str) -> Value {
         let mut state = self.state();
         let n = state.next();
         let mut body = json!({
@@ -504,7 +504,7 @@ impl Core {
     }
 
     /// A new one-use address for the answer to a message or click.
-    fn answer_address(&self, bot: &App, chat: usize, item: &str) -> String {
+    pub(super) fn answer_address(&self, bot: &App, chat: usize, item: &str) -> String {
         let code = self.code("A");
         let ticket = Ticket {
             app: bot.id.clone(),

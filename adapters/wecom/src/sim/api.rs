@@ -11,8 +11,8 @@ use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hutong_model::Timestamp;
+use hutong_simkit::ScreenPart;
 use hutong_simkit::judge::{Limit, Verdict};
-use hutong_simkit::{ScreenPart, SimDepartment, SimPerson};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -70,6 +70,7 @@ pub fn router(core: Arc<Core>) -> Router {
         .route("/cgi-bin/media/upload", post(upload))
         .route("/cgi-bin/media/get", get(download))
         .route("/cgi-bin/webhook/upload_media", post(upload))
+        .route("/file/{code}", get(super::files::serve))
         .route("/cgi-bin/{*call}", get(call).post(call))
         .layer(DefaultBodyLimit::max(32 << 20))
         .with_state(core)
@@ -96,6 +97,7 @@ async fn call(
             | "user/get"
             | "appchat/get"
             | "menu/get"
+            | "externalcontact/get_follow_user_list"
     );
     if (method == Method::GET) != is_get {
         core.journal.complain(format!("{path}: wrong method {method}"));
@@ -137,42 +139,6 @@ pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
         .collect()
 }
 
-fn department_number(id: &str) -> i64 {
-    id.parse().unwrap_or(0)
-}
-
-/// The root is number 1 and is not listed by the organisation.
-fn department_json(d: &SimDepartment, names: bool) -> Value {
-    let mut value = json!({
-        "id": department_number(&d.id),
-        "parentid": d.parent.as_deref().map_or(1, department_number),
-        "order": 10,
-    });
-    if names {
-        value["name"] = json!(d.name);
-        value["department_leader"] = json!([]);
-    }
-    value
-}
-
-fn person_json(p: &SimPerson) -> Value {
-    let department = department_number(&p.department);
-    json!({
-        "userid": p.id,
-        "name": p.name,
-        "department": [department],
-        "main_department": department,
-        "order": [1],
-        "position": p.title,
-        "is_leader_in_dept": [0],
-        "direct_leader": p.leader.iter().collect::<Vec<_>>(),
-        "telephone": "",
-        "alias": "",
-        "status": if p.active { 1 } else { 2 },
-        "extattr": {"attrs": [{"type": 0, "name": "工号", "text": {"value": p.employee_no}}]},
-    })
-}
-
 impl Core {
     fn answer(&self, path: &str, params: &Params, body: &Value) -> Answer {
         let now = self.clock.now();
@@ -183,6 +149,20 @@ impl Core {
             _ => {}
         }
         let app = self.authorised(params, now)?;
+        {
+            let state = self.state();
+            let right = match path.split('/').next() {
+                Some("oa") => "schedule",
+                Some("appchat") => "appchat",
+                _ => "trusted_ip",
+            };
+            if !state.allowed(&app, right) {
+                return no(48002, "api forbidden");
+            }
+            if !state.allowed(&app, "enabled") && path != "agent/get" {
+                return no(50003, "app is closed");
+            }
+        }
         let corp = [
             Limit::new(format!("corp/{path}"), 10_000, MINUTE),
             Limit::new(format!("corp/{path}"), 150_000, HOUR),
@@ -198,42 +178,32 @@ impl Core {
             "appchat/update" => self.chat_update(&app, body, now),
             "appchat/get" => self.chat_get(&app, params),
             "appchat/send" => self.chat_send(&app, body, now),
-            "department/list" | "department/simplelist" => Ok(self.departments(path.ends_with("/list"))),
-            "user/list" | "user/simplelist" => self.users(params, path.ends_with("/list")),
-            "user/get" => {
-                let state = self.state();
-                match state.person(params.get("userid").map_or("", String::as_str)) {
-                    Some(person) => Ok(person_json(person)),
-                    None => no(60111, "userid not found"),
-                }
-            }
-            // Only the contact-sync secret may call it.
-            "user/list_id" => no(48002, "api forbidden"),
-            "agent/get" => match params.get("agentid").and_then(|a| a.parse::<i64>().ok()) {
-                Some(id) if id == app.agent_id => Ok(json!({"agentid": id, "name": app.name, "close": 0})),
-                _ => no(301_002, "agentid not match token"),
-            },
+            "department/list"
+            | "department/simplelist"
+            | "user/list"
+            | "user/simplelist"
+            | "user/get"
+            | "user/list_id" => self.contacts(&app, path, params, body),
+            "agent/get" => self.agent(&app, params),
             "getcallbackip" | "get_api_domain_ip" => Ok(json!({"ip_list": ["127.0.0.1"]})),
             "batch/openuserid_to_userid" => {
                 let asked = strings(body.get("open_userid_list"));
                 // Nothing is encrypted here: plain ids come back as invalid, as they do there.
                 Ok(json!({"userid_list": [], "invalid_open_userid_list": asked}))
             }
-            "menu/create" => {
-                let buttons = body.get("button").and_then(Value::as_array).map_or(0, Vec::len);
-                if !(1..=3).contains(&buttons) {
-                    return no(40016, "1 to 3 buttons");
-                }
-                self.state().menus.insert(app.agent_id, body.clone());
-                Ok(json!({}))
-            }
+            "menu/create" => self.menu_create(&app, params, body),
             "menu/get" => Ok(self
                 .state()
                 .menus
                 .get(&app.agent_id)
                 .cloned()
                 .unwrap_or(json!({"button": []}))),
-            "oa/schedule/add" | "oa/calendar/add" => self.schedule(path, body),
+            "oa/schedule/add" => self.schedule_add(&app, body),
+            "oa/calendar/add" => self.calendar_add(&app, body),
+            "externalcontact/get_follow_user_list"
+            | "externalcontact/groupchat/list"
+            | "externalcontact/groupchat/get"
+            | "externalcontact/groupchat/statistic" => self.customer_call(&app, path, body, now),
             _ => no(40054, format!("no such call: {path}")),
         }
     }
@@ -268,45 +238,19 @@ impl Core {
             return no(41001, "access_token missing");
         };
         let state = self.state();
-        match state.tokens.get(token) {
-            None => no(40014, "invalid access_token"),
-            Some(token) if token.until <= now => no(42001, "access_token expired"),
+        let app = match state.tokens.get(token) {
+            None => return no(40014, "invalid access_token"),
+            Some(token) if token.until <= now => return no(42001, "access_token expired"),
             Some(token) => state
                 .app(&token.app)
                 .cloned()
-                .ok_or((40014, "invalid access_token".into())),
+                .ok_or((40014, "invalid access_token".into()))?,
+        };
+        // A token is given to any address, a call is not taken from any.
+        if !state.allowed(&app, "trusted_ip") {
+            return no(60020, "not allow to access from your ip");
         }
-    }
-
-    fn departments(&self, names: bool) -> Value {
-        let state = self.state();
-        let mut root = json!({"id": 1, "parentid": 0, "order": 100_000_000});
-        if names {
-            root["name"] = json!("全公司");
-            root["department_leader"] = json!([]);
-        }
-        let mut list = vec![root];
-        list.extend(state.departments.iter().map(|d| department_json(d, names)));
-        json!({ if names { "department" } else { "department_id" }: list })
-    }
-
-    fn users(&self, params: &Params, details: bool) -> Answer {
-        let state = self.state();
-        let id = params.get("department_id").cloned().unwrap_or_default();
-        if id != "1" && !state.departments.iter().any(|d| d.id == id) {
-            return no(60123, "invalid department id");
-        }
-        let list: Vec<Value> = state
-            .people
-            .values()
-            // A person without a known department stands at the root.
-            .filter(|p| p.department == id || (id == "1" && !state.departments.iter().any(|d| d.id == p.department)))
-            .map(|p| match details {
-                true => person_json(p),
-                false => json!({"userid": p.id, "name": p.name, "department": [department_number(&p.department)]}),
-            })
-            .collect();
-        Ok(json!({"userlist": list}))
+        Ok(app)
     }
 
     /// Turns a body into what is seen. `limit` cuts text silently, as the platform does.
@@ -374,7 +318,14 @@ impl Core {
                 }
             }
             ("news" | "textcard", Place::Person | Place::AppChat | Place::Robot) => {
+                let articles = part.get("articles").and_then(Value::as_array).map_or(1, Vec::len);
+                if !(1..=8).contains(&articles) {
+                    return no(45008, "1 to 8 articles");
+                }
                 let article = part.pointer("/articles/0").unwrap_or(part);
+                if text(article, "title").is_empty() || text(article, "url").is_empty() {
+                    return no(40058, "title and url");
+                }
                 let link = ScreenPart::Link {
                     label: text(article, "title").into(),
                     url: text(article, "url").into(),
@@ -409,8 +360,10 @@ impl Core {
         if asked.len() > 1000 {
             return no(40032, "more than 1000 users");
         }
-        let card = body.get("template_card");
-        if card.is_some() && app.hook.is_none() {
+        if asked_list(body, "toparty").len() > 100 || asked_list(body, "totag").len() > 100 {
+            return no(40032, "more than 100 departments or tags");
+        }
+        if body.get("template_card").is_some_and(presses) && app.hook.is_none() {
             return no(43012, "interactive card needs a callback url");
         }
         let check = body.get("enable_duplicate_check").and_then(Value::as_i64) == Some(1);
@@ -434,21 +387,52 @@ impl Core {
         if let Some(card) = &card {
             self.new_task(&app.id, card)?;
         }
-        let (mut reached, mut invalid) = (Vec::new(), Vec::new());
+        let (mut reached, mut invalid, mut unlicensed) = (Vec::new(), Vec::new(), Vec::new());
+        // There are no tags here.
+        let (mut no_party, no_tag) = (Vec::new(), asked_list(body, "totag"));
         {
             let state = self.state();
-            if touser == "@all" {
-                reached.extend(state.people.values().filter(|p| p.active).map(|p| p.id.clone()));
+            let everyone = touser == "@all";
+            let parties = if everyone { vec![] } else { asked_list(body, "toparty") };
+            for party in parties {
+                let known = party == "1" || state.departments.iter().any(|d| d.id == party);
+                if !known || !state.sees_department(app, &party) {
+                    no_party.push(party);
+                    continue;
+                }
+                let people = state.people.values().filter(|p| p.department == party || party == "1");
+                reached.extend(people.filter(|p| p.active).map(|p| p.id.clone()));
+            }
+            if everyone {
+                let people = state.people.values().filter_map(|p| state.reachable(app, &p.id));
+                reached.extend(people);
             } else {
                 for id in asked {
-                    match state.active(id) {
-                        Some(person) => reached.push(person.id.clone()),
+                    match state.reachable(app, id) {
+                        Some(person) => reached.push(person),
                         None => invalid.push(id.to_lowercase()),
                     }
                 }
             }
+            reached.sort();
+            reached.dedup();
+            reached.retain(|id| {
+                let licensed = !state.unlicensed.contains(&id.to_lowercase());
+                if !licensed {
+                    unlicensed.push(id.to_lowercase());
+                }
+                licensed
+            });
+            if let Some(accounts) = state.account_ceiling {
+                let limit = Limit::new(format!("send/{}/day", app.id), accounts.saturating_mul(200), DAY);
+                let weight = u32::try_from(reached.len()).unwrap_or(u32::MAX);
+                if let Verdict::Over { .. } = self.judge.hit_all(&[limit], now, weight) {
+                    return no(45009, "api freq out of limit");
+                }
+            }
         }
-        if reached.is_empty() {
+        // A member without a licence is named; nobody at all is a refusal.
+        if reached.is_empty() && unlicensed.is_empty() {
             return no(81013, "user & party & tag all invalid");
         }
         let mut items = Vec::new();
@@ -473,9 +457,10 @@ impl Core {
         }
         let msgid = self.code("M");
         let mut answer = json!({
-            "invaliduser": invalid.join("|"), "invalidparty": "", "invalidtag": "", "unlicenseduser": "", "msgid": msgid,
+            "invaliduser": invalid.join("|"), "invalidparty": no_party.join("|"), "invalidtag": no_tag.join("|"),
+            "unlicenseduser": unlicensed.join("|"), "msgid": msgid,
         });
-        if let (Some(_), Some(chat), Some(item)) = (&card, last, items.last()) {
+        if let (true, Some(chat), Some(item)) = (card.as_ref().is_some_and(presses), last, items.last()) {
             let code = self.code("RC");
             let ticket = Ticket {
                 app: app.id.clone(),
@@ -640,31 +625,23 @@ impl Core {
         state.push(ticket.chat, item);
         Ok(json!({}))
     }
+}
 
-    fn schedule(&self, path: &str, body: &Value) -> Answer {
-        let (name, id) = if path.ends_with("schedule/add") {
-            ("schedule", "schedule_id")
-        } else {
-            ("calendar", "cal_id")
-        };
-        let Some(entry) = body.get(name) else {
-            return no(40058, format!("{name} is missing"));
-        };
-        let organizer = text(entry, "organizer");
-        if self.state().active(organizer).is_none() {
-            return no(60111, "organizer not found");
-        }
-        if name == "schedule" {
-            let time = |n: &str| entry.get(n).and_then(Value::as_i64);
-            match (time("start_time"), time("end_time")) {
-                (Some(from), Some(to)) if from <= to => {}
-                _ => return no(40058, "start_time and end_time"),
-            }
-        }
-        let made = self.code("sch");
-        self.state().schedules.push(entry.clone());
-        Ok(json!({ id: made }))
-    }
+/// Receivers joined by `|`.
+fn asked_list(body: &Value, name: &str) -> Vec<String> {
+    text(body, name)
+        .split('|')
+        .filter(|id| !id.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether a card has something that calls back: then it needs a saved callback address, and its
+/// sending is answered with a response code (document 90236).
+fn presses(card: &Value) -> bool {
+    let kind = text(card, "card_type");
+    card.get("action_menu").is_some()
+        || matches!(kind, "button_interaction" | "vote_interaction" | "multiple_interaction")
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,10 @@ impl Core {
         if let Verdict::Over { .. } = self.judge.hit("corp/appchat/create/day", now, 1000, DAY, 1) {
             return no(45009, "api freq out of limit");
         }
+        // Needs the root department in the visible range (document 90245).
+        if !self.state().range(app).iter().any(|d| d == "1") {
+            return no(48002, "api forbidden: the root department is not in the visible range");
+        }
         let given = text(body, "chatid");
         let id = if given.is_empty() {
             self.code("c")[..32].to_owned()

@@ -11,10 +11,15 @@
 
 mod act;
 mod api;
+mod contacts;
+mod customers;
 mod events;
+mod files;
 mod groups;
 mod media;
+mod office;
 mod reply;
+mod rights;
 mod seal;
 mod show;
 mod state;
@@ -35,6 +40,9 @@ use hutong_simkit::{Done, Fault, Org, ScreenChat, ScreenItem, SimApp, SimError, 
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+pub use self::customers::{CustomerGroup, CustomerMember};
+pub use self::files::FileKind;
+pub use self::rights::RIGHTS;
 pub use self::state::Kind;
 use self::state::{App, State};
 use self::stream::Links;

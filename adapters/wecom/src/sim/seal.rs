@@ -46,6 +46,15 @@ impl Seal {
         data.extend((message.len() as u32).to_be_bytes());
         data.extend(message.bytes());
         data.extend(self.receive_id.bytes());
+        STANDARD.encode(self.chain(data))
+    }
+
+    /// A file of an AI bot: the whole of it, without prefix, length and receive id (document 100719).
+    pub fn encrypt_file(&self, bytes: &[u8]) -> Vec<u8> {
+        self.chain(bytes.to_vec())
+    }
+
+    fn chain(&self, mut data: Vec<u8>) -> Vec<u8> {
         let pad = UNIT - data.len() % UNIT;
         data.extend(std::iter::repeat_n(pad as u8, pad));
         let cipher = Aes256::new(&self.key.into());
@@ -62,7 +71,7 @@ impl Seal {
             previous = block.into();
             out.extend(previous);
         }
-        STANDARD.encode(out)
+        out
     }
 
     /// Opens what the bot answered; `Err` says what is wrong with it.

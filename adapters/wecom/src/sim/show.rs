@@ -412,6 +412,20 @@ pub fn check_card(card: &Value, interactive: bool) -> Result<(), (i64, String)> 
             if card.pointer("/card_action/type").is_none() {
                 return bad(42016, "card_action is missing");
             }
+            if kind == "text_notice" && len("/main_title/title") == 0 && len("/sub_title_text") == 0 {
+                return bad(42019, "title or sub title");
+            }
+            let pictured = card.pointer("/card_image/url").is_some() || card.get("image_text_area").is_some();
+            if kind == "news_notice" && !pictured {
+                return bad(42034, "card_image or image_text_area is needed");
+            }
+            let ratio = card.pointer("/card_image/aspect_ratio").and_then(Value::as_f64);
+            if ratio.is_some_and(|r| !(1.3..=2.25).contains(&r)) {
+                return bad(42034, "aspect_ratio is 1.3 to 2.25");
+            }
+            if card.get("action_menu").is_some() && task.is_empty() {
+                return bad(42015, "action_menu needs a task_id");
+            }
         }
         "button_interaction" => {
             let buttons = list("button_list");

@@ -130,6 +130,15 @@ pub struct State {
     pub messages: HashMap<String, (Timestamp, Vec<String>)>,
     pub media: HashMap<String, Media>,
     pub schedules: Vec<Value>,
+    /// Calendar to its app and organizer.
+    pub calendars: HashMap<String, (String, String)>,
+    pub customers: Vec<super::customers::CustomerGroup>,
+    pub rights: HashMap<String, super::rights::Rights>,
+    /// People without a licence, lower case.
+    pub unlicensed: HashSet<String>,
+    pub account_ceiling: Option<u32>,
+    /// Files of AI bots: encrypted, until when they are there, by the code in their address.
+    pub files: HashMap<String, (Vec<u8>, Timestamp)>,
     pub menus: HashMap<i64, Value>,
     /// App and person to the day of the last first entry.
     pub entered: HashMap<(String, String), i64>,

@@ -5,14 +5,12 @@
 //! * [`session`]: the state of one connection.
 //! * [`outbound`]: requests on their way to it.
 //! * [`calls`]: from an action to requests, and from their answers to an outcome.
-//! * [`media`]: files that people send to the bot.
 //!
 //! One connection per bot may live: the runner holds it under a lease, and a connection that was
 //! taken over ([`CloseReason::Evicted`](hutong_model::CloseReason::Evicted)) is not fought for.
 
 pub mod calls;
 pub mod frame;
-pub mod media;
 pub mod outbound;
 pub mod session;
 
