@@ -283,10 +283,8 @@ impl SocketProtocol for Protocol {
         });
         vec![
             Reply::Send(Message::Text(frame.to_string().into())),
-            Reply::Close {
-                code: 1000,
-                reason: "a newer connection took over".into(),
-            },
+            // Without a closing handshake: users report 1006 (issue 59 of the official plugin).
+            Reply::CutIn(Duration::from_millis(100)),
         ]
     }
 
