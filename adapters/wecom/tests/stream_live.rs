@@ -433,6 +433,105 @@ async fn what_the_platform_refuses_is_understood() {
     again.stop().await;
 }
 
+/// What our own calls never do, said to the platform all the same: its windows and refusals.
+#[tokio::test]
+async fn the_platform_keeps_its_windows() {
+    use hutong_wecom::stream::outbound::{Reply, Want};
+    use hutong_wecom::stream::{Bot, BotLink, frame};
+    let (sim, clock, group) = platform().await;
+    let app = Simulator::apps(&*sim).into_iter().find(|a| a.id == "aib").unwrap();
+    let bot = Bot {
+        name: "小胡".into(),
+        bot_id: app.settings.text("bot_id").unwrap().into(),
+        secret: app.settings.secret("secret").unwrap().clone(),
+        welcome: None,
+    };
+    let url = url::Url::parse(app.settings.text("ws_url").unwrap()).unwrap();
+    let link = Arc::new(BotLink::new(bot, url, true));
+    let out = link.outbound().clone();
+    let host = Arc::new(Host::default());
+    let cancel = CancellationToken::new();
+    let task = tokio::spawn(hutong_link::run(
+        link,
+        host.clone(),
+        Arc::new(HttpTransport::new().unwrap()),
+        Arc::new(TimerClock::starting(NOW)),
+        Options::default(),
+        cancel.clone(),
+    ));
+    assert!(sim.wait_link("aib", SOON).await);
+    until(|| out.live().then_some(())).await;
+    let request = async || -> String {
+        said(&sim, &group, "<@bot> /慢").await;
+        let body = until(|| host.seen.lock().unwrap().pop().map(|i| i.body)).await;
+        let Body::Message(message) = body else { panic!() };
+        let context: Value = serde_json::from_str(&message.reply_context.unwrap()).unwrap();
+        context["req"].as_str().unwrap().to_owned()
+    };
+    let answer = async |req: &str, body: Value| -> i64 {
+        let want = Want::Answer {
+            cmd: frame::RESPOND,
+            req_id: req.to_owned(),
+            body,
+        };
+        match out.request(want).await {
+            Reply::Done(_) => 0,
+            Reply::Refused { code, .. } => code,
+            other => panic!("{other:?}"),
+        }
+    };
+    let stream = |id: &str, finish: bool, content: &str| json!({"msgtype": "stream", "stream": {"id": id, "finish": finish, "content": content}});
+
+    let req = request().await;
+    assert_eq!(answer(&req, stream("s", false, "一")).await, 0);
+    clock.advance(Duration::from_secs(360));
+    assert_eq!(answer(&req, stream("s", false, "一二")).await, 0);
+    assert_eq!(
+        of_the_bot(&sim, &group).iter().map(words).collect::<Vec<_>>(),
+        ["一二"],
+        "in its place"
+    );
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(answer(&req, stream("s", true, "一二三")).await, 846_608);
+
+    let req = request().await;
+    clock.advance(Duration::from_secs(24 * 3600 + 1));
+    assert_eq!(answer(&req, stream("t", false, "一")).await, 846_604);
+    let req = request().await;
+    assert_eq!(answer(&req, stream("u", false, &"汉".repeat(7000))).await, 40_058);
+    let req = request().await;
+    assert_eq!(
+        answer(&req, json!({"msgtype": "text", "text": {"content": "x"}})).await,
+        40_008
+    );
+
+    // Two windows: 30 a minute and 1,000 an hour.
+    let body = json!({"chatid": group, "chat_type": 2, "msgtype": "markdown", "markdown": {"content": "x"}});
+    let send = async || -> i64 {
+        let want = Want::Own {
+            cmd: frame::SEND,
+            body: body.clone(),
+        };
+        match out.request(want).await {
+            Reply::Done(_) => 0,
+            Reply::Refused { code, .. } => code,
+            other => panic!("{other:?}"),
+        }
+    };
+    clock.advance(Duration::from_secs(3600));
+    for minute in 0..34 {
+        for n in 0..30 {
+            let wanted = if minute * 30 + n < 1000 { 0 } else { 846_607 };
+            assert_eq!(send().await, wanted, "{minute}:{n}");
+        }
+        clock.advance(Duration::from_secs(60));
+    }
+    clock.advance(Duration::from_secs(3600 - 34 * 60));
+    assert_eq!(send().await, 0);
+    cancel.cancel();
+    task.await.unwrap();
+}
+
 /// Answers the address check.
 async fn echo(State(bot): State<Arc<WeCom>>, RawQuery(query): RawQuery) -> Vec<u8> {
     let query = query.unwrap_or_default();
