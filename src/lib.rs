@@ -20,6 +20,7 @@ pub mod inbox;
 pub mod ingress;
 pub mod rules;
 pub mod schedule;
+pub mod segment;
 pub mod store;
 pub mod telemetry;
 pub mod text;

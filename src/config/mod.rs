@@ -73,6 +73,7 @@ pub use app::App;
 pub use chat_link::ChatLink;
 pub use env::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use field::{Field, Located, Wrong, duration_text, parse_duration};
+pub use nearest::nearest;
 pub use problem::{Problem, Problems};
 pub use reader::{Ids, Reader};
 pub use role::{RoleGrant, Who};

@@ -30,7 +30,7 @@ pub(super) fn distance(a: &str, b: &str, limit: usize) -> usize {
 
 /// The known name that was probably meant, if one is near enough: a third of its length, at most
 /// three changes. Case and `-` for `_` do not count.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let flat = |text: &str| text.to_lowercase().replace('-', "_");
     let name = flat(name);
     let limit = (name.chars().count() / 3).clamp(1, 3);

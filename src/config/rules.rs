@@ -14,6 +14,8 @@ pub mod groups;
 pub mod points;
 #[path = "../rules/reports/config.rs"]
 pub mod reports;
+#[path = "../rules/segments/config.rs"]
+pub mod segments;
 
 macro_rules! sections {
     (
@@ -43,11 +45,15 @@ sections! {
         points: points::Points,
         /// `[report]`
         report: reports::Report,
+        /// `[interests]`
+        interests: segments::Interests,
     }
     blocks {
         /// `[[group_rule]]`
         groups: groups::GroupRule,
         /// `[[column]]`
         columns: columns::Column,
+        /// `[[segment]]`
+        segments: segments::Segment,
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeZone as _};
 use chrono_tz::Tz;
 use hutong_model::{
     Ability, Action, ActionKind, Adapter, AppId, Button, ButtonStyle, Capabilities, ChatId, ChatKind, ChatRef,
-    CompanyId, DeliveryClass, EventId, Message, Platform, Prepared, RenderError, Target, Timestamp,
+    CompanyId, DeliveryClass, EventId, Mention, Message, Platform, Prepared, RenderError, Target, Timestamp,
 };
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use crate::access::Role;
 use crate::access::token::{Signer, Token};
 use crate::commands::{AnswerPlace, Asker};
-use crate::directory::{Directory, PersonId};
+use crate::directory::{Directory, Person, PersonId};
 use crate::store::{Query, Tx};
 use crate::text::Lang;
 
@@ -153,6 +153,33 @@ impl Ctx {
 
     pub fn env(&self) -> &Arc<Env> {
         &self.env
+    }
+
+    /// The person whom a mention means. Some platforms hand over the name alone: that is good enough
+    /// where nobody shares it. `None`: everybody, a bot, or nobody in particular.
+    pub async fn person_mentioned(&mut self, app: &AppId, mention: &Mention) -> Result<Option<Person>, RuleError> {
+        let now = self.now;
+        let (Some(company), Some(platform)) = (self.env.app(app).map(|a| a.company.clone()), self.platform(app)) else {
+            return Err(RuleError::Fail(format!("the app {app} is not configured")));
+        };
+        if mention.bot {
+            return Ok(None);
+        }
+        let name = mention.name.as_deref();
+        match (&mention.user, name) {
+            (Some(user), _) => {
+                let person = self
+                    .directory()
+                    .ensure_person(&company, platform, user, name, now)
+                    .await?;
+                Ok(Some(person))
+            }
+            (None, Some(name)) => {
+                let mut named = self.directory().people_named(&company, platform, name).await?;
+                Ok(named.pop().filter(|_| named.is_empty()))
+            }
+            (None, None) => Ok(None),
+        }
     }
 
     pub fn now(&self) -> Timestamp {

@@ -9,6 +9,7 @@ pub(crate) mod fake;
 pub mod groups;
 pub mod points;
 pub mod reports;
+pub mod segments;
 pub mod service;
 #[cfg(test)]
 pub mod testkit;
@@ -35,6 +36,13 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
     let mut rules: Vec<Arc<dyn Rule>> = Vec::new();
     if !sections.groups.is_empty() {
         rules.push(Arc::new(groups::Groups::new(sections.groups.clone(), calendar.zone)));
+    }
+    if !sections.segments.is_empty() || sections.interests.is_some() {
+        rules.push(Arc::new(segments::Segments::new(
+            sections.segments.clone(),
+            sections.interests.clone(),
+            calendar.zone,
+        )));
     }
     if let Some(points) = &sections.points {
         rules.push(Arc::new(points::PointsRule::new(points.clone())));

@@ -93,6 +93,7 @@ pub fn all() -> impl Iterator<Item = &'static CommandText> {
         .chain(super::points::COMMANDS)
         .chain(super::columns::COMMANDS)
         .chain(super::reports::COMMANDS)
+        .chain(super::segments::COMMANDS)
 }
 
 /// The texts of a command id.

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod groups;
 pub mod points;
 pub mod reports;
+pub mod segments;
 pub mod service;
 
 /// The language a person is spoken to in.

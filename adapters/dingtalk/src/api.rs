@@ -1,5 +1,7 @@
 //! Carries out calls and reads the directory.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hutong_model::{
@@ -10,10 +12,11 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
 use crate::call::{Call, Webhook};
-use crate::codes::{SESSION_GONE, USER_GONE};
+use crate::codes::{Class, SESSION_GONE, USER_GONE, permission_missing};
 use crate::config::Config;
 use crate::http::{Failure, Http, Payload, Request};
-use crate::ids::SentId;
+use crate::ids::{DingId, SentId};
+use crate::quota::Usage;
 use crate::wire;
 
 /// Read lists and member lists are followed for so many pages; 200 people each.
@@ -22,12 +25,16 @@ const PAGES: usize = 50;
 const WEBHOOK_MARGIN_MS: i64 = 5_000;
 /// Departments read for one page of the listing.
 const DEPARTMENTS_PER_PAGE: usize = 20;
+/// `batchSend` takes twenty people at once (6.2).
+const BATCH: usize = 20;
+/// The list that names people whom the robot cannot reach.
+const INVALID: &str = "invalidStaffIdList";
 /// Deeper than any company: ends the walk through a tree that is none.
 const DEPTH: u32 = 30;
 
 pub struct Api {
     pub config: Config,
-    http: Http,
+    pub(crate) http: Http,
     card_route: OnceCell<()>,
 }
 
@@ -46,16 +53,25 @@ fn text<'v>(body: &'v Value, key: &str) -> &'v str {
 }
 
 impl Api {
-    pub fn new(config: Config) -> Result<Self, String> {
+    pub fn new(config: Config, clock: Arc<dyn Clock>) -> Result<Self, String> {
         Ok(Self {
-            http: Http::new(&config)?,
+            http: Http::new(&config, clock)?,
             config,
             card_route: OnceCell::new(),
         })
     }
 
-    async fn call(&self, request: &Request) -> Result<Value, Failure> {
+    /// How much of the month's quota of API calls this process has used.
+    pub fn usage(&self) -> Usage {
+        self.http.usage()
+    }
+
+    pub(crate) async fn call(&self, request: &Request) -> Result<Value, Failure> {
         self.http.call(&self.config, request).await
+    }
+
+    pub fn client(&self) -> reqwest::Client {
+        self.http.client()
     }
 
     pub async fn probe(&self) -> Result<(), CallError> {
@@ -85,13 +101,27 @@ impl Api {
                 msg_key,
                 msg_param,
                 webhook,
+                notices,
             } => {
                 if let Some(webhook) = webhook
                     && let Some(receipt) = self.by_webhook(webhook, clock).await?
                 {
                     return Ok(receipt);
                 }
-                self.robot_send(&to, &msg_key, &msg_param).await
+                let receipt = self.robot_send(&to, &msg_key, &msg_param).await?;
+                match &to {
+                    // Not a person the robot can reach: as a work notice, when the app has those.
+                    Target::User(user)
+                        if receipt
+                            .failed
+                            .iter()
+                            .any(|f| f.code == INVALID && f.receiver == user.as_str())
+                            && !notices.is_empty() =>
+                    {
+                        Ok(self.notices(user, &notices).await?.unwrap_or(receipt))
+                    }
+                    _ => Ok(receipt),
+                }
             }
             Call::CardCreate { to, body } => self.create_card(&to, body, key).await,
             Call::CardUpdate { track, body } => {
@@ -152,18 +182,22 @@ impl Api {
                     }),
                 }
             }
-            Call::Ding { users, content } => {
-                let body = json!({
-                    "robotCode": self.config.robot_code, "remindType": 1,
-                    "receiverUserIdList": users, "content": content,
-                });
-                let answer = self.call(&Request::post("v1.0/robot/ding/send", body)).await?;
+            Call::Ding { users, content } => self.ding(&users, &content).await,
+            Call::DingRecall { id } => {
+                let body = json!({ "robotCode": self.config.robot_code, "openDingId": id });
+                self.call(&Request::post("v1.0/robot/ding/recall", body)).await?;
+                Ok(Receipt::default())
+            }
+            Call::NoticeRecall { task } => self.recall_notice(&task).await.map(|()| Receipt::default()),
+            Call::NoticeReaders { task } => {
+                let result = self.notice_result(&task).await?;
                 Ok(Receipt {
-                    handle: answer.get("openDingId").and_then(wire::scalar),
-                    failed: failed_dings(answer.get("failedList")),
+                    users: result.read,
+                    failed: result.failed,
                     ..Receipt::default()
                 })
             }
+            Call::Honour { honour, users, given } => self.honour(&honour, &users, given).await,
             Call::Calendar {
                 organiser,
                 attendees,
@@ -226,6 +260,54 @@ impl Api {
         }
     }
 
+    /// Without the edition or the package for it: as robot messages, which buzz less and still arrive.
+    async fn ding(&self, users: &[UserId], content: &str) -> Result<Receipt, Failure> {
+        let robot = &self.config.robot_code;
+        let body = json!({
+            "robotCode": robot, "remindType": 1,
+            "receiverUserIdList": users, "content": content,
+        });
+        match self.call(&Request::post("v1.0/robot/ding/send", body)).await {
+            Ok(answer) => {
+                let id = answer.get("openDingId").and_then(wire::scalar);
+                Ok(Receipt {
+                    message: id.clone().and_then(|id| DingId(id).encode()),
+                    handle: id,
+                    failed: failed_dings(answer.get("failedList")),
+                    ..Receipt::default()
+                })
+            }
+            Err(f) if permission_missing(&f.code) || f.code == "ding.serverquota.insufficient" => {
+                let param = json!({ "content": content }).to_string();
+                let mut receipt = Receipt::default();
+                for chunk in users.chunks(BATCH) {
+                    let body = json!({
+                        "robotCode": robot, "userIds": chunk, "msgKey": "sampleText", "msgParam": param,
+                    });
+                    let sent = self
+                        .call(&Request::post("v1.0/robot/oToMessages/batchSend", body))
+                        .await;
+                    match sent {
+                        Ok(answer) => receipt.failed.extend(unreached(&answer)),
+                        // Others have got it: those who have not are named.
+                        Err(f) if f.class != Class::Unknown && receipt.handle.is_some() => {
+                            receipt.failed.extend(chunk.iter().map(|u| FailedReceiver {
+                                receiver: u.to_string(),
+                                code: f.code.clone(),
+                                text: f.text.clone(),
+                            }));
+                        }
+                        Err(f) => return Err(f),
+                    }
+                    receipt.handle = Some("batchSend".into());
+                }
+                receipt.handle = None;
+                Ok(receipt)
+            }
+            Err(f) => Err(f),
+        }
+    }
+
     async fn create_card(&self, to: &Target, mut body: Value, key: &str) -> Result<Receipt, Failure> {
         self.register_card_route().await?;
         body["outTrackId"] = key.into();
@@ -260,8 +342,8 @@ impl Api {
     }
 
     /// Where card callbacks go: registered by the bot when it knows its own public address.
-    async fn register_card_route(&self) -> Result<(), Failure> {
-        let Some(card) = &self.config.card else {
+    pub(crate) async fn register_card_route(&self) -> Result<(), Failure> {
+        let Some(card) = self.config.card.as_ref().filter(|_| !self.config.streams()) else {
             return Ok(());
         };
         let Some(url) = &card.callback_url else {
@@ -279,8 +361,8 @@ impl Api {
                 match register().await {
                     Ok(answer) => succeeded(&answer),
                     // The card itself was not sent.
-                    Err(f) if f.class == crate::codes::Class::Unknown => Err(Failure {
-                        class: crate::codes::Class::NotSent,
+                    Err(f) if f.class == Class::Unknown => Err(Failure {
+                        class: Class::NotSent,
                         ..f
                     }),
                     Err(f) => Err(f),
@@ -427,8 +509,8 @@ impl Api {
     async fn union_id(&self, user: &UserId) -> Result<Option<String>, Failure> {
         let found = self.user(user).await.map_err(|f| match f.class {
             // The entry itself was not made.
-            crate::codes::Class::Unknown => Failure {
-                class: crate::codes::Class::NotSent,
+            Class::Unknown => Failure {
+                class: Class::NotSent,
                 ..f
             },
             _ => f,
@@ -530,7 +612,7 @@ impl Api {
     }
 }
 
-fn succeeded(answer: &Value) -> Result<(), Failure> {
+pub(crate) fn succeeded(answer: &Value) -> Result<(), Failure> {
     match answer.get("success").and_then(wire::boolean) {
         Some(false) => Err(Failure::rejected(
             "success",
@@ -556,7 +638,7 @@ fn unreached(answer: &Value) -> Vec<FailedReceiver> {
             })
             .collect()
     };
-    let mut out = list("invalidStaffIdList", "not a person the robot can reach");
+    let mut out = list(INVALID, "not a person the robot can reach");
     out.extend(list("flowControlledStaffIdList", "held back by the platform's limits"));
     out
 }

@@ -2,16 +2,16 @@
 //! access token, the idempotency key and (for a reply) the choice between session webhook and robot
 //! send are left for the moment of sending.
 
-use hutong_model::{
-    Action, ActionKind, ChatKind, ChatRef, Message, MessageId, Prepared, RenderError, Target, Timestamp, UserId,
-};
+use hutong_model::{Action, ActionKind, ChatKind, ChatRef, Message, MessageId, Prepared, RenderError, Target, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::ids::SentId;
+use crate::day;
+use crate::ids::{DingId, NoticeId, SentId};
 use crate::normalise::ReplyContext;
 use crate::render::{self, Part};
+use crate::stream;
 
 /// Names of the calls, as in the limits of [`crate::capabilities`].
 pub mod api {
@@ -27,7 +27,10 @@ pub mod api {
     pub const MEMBER_LIST: &str = "scene_group_member_list";
     pub const UPLOAD: &str = "media_upload";
     pub const DING: &str = "ding";
+    pub const DING_RECALL: &str = "ding_recall";
     pub const CALENDAR: &str = "calendar";
+    pub const NOTICE: &str = "work_notice";
+    pub const HONOUR: &str = "honour";
 }
 
 /// Calls whose repetition changes nothing may be repeated for as long as they matter.
@@ -43,6 +46,8 @@ const MEMBERS_MAX: usize = 1000;
 pub const MEMBERS_PER_CALL: usize = 500;
 /// DING inside the app: 200 people in one call (6.8).
 const DING_MAX: usize = 200;
+/// Honours: ten people in one call.
+const HONOUR_MAX: usize = 10;
 const UPLOAD_BYTES: usize = 20 << 20;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +60,9 @@ pub enum Call {
         msg_param: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         webhook: Option<Webhook>,
+        /// The same as work notices, for a person whom the robot cannot reach.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notices: Vec<Value>,
     },
     /// `outTrackId` is the idempotency key.
     CardCreate {
@@ -101,6 +109,20 @@ pub enum Call {
         users: Vec<UserId>,
         content: String,
     },
+    DingRecall {
+        id: String,
+    },
+    NoticeRecall {
+        task: String,
+    },
+    NoticeReaders {
+        task: String,
+    },
+    Honour {
+        honour: String,
+        users: Vec<String>,
+        given: bool,
+    },
     /// `x-client-token` is the idempotency key. People are user ids here; the call wants union ids.
     Calendar {
         organiser: UserId,
@@ -131,6 +153,23 @@ pub fn prepare(config: &Config, action: &Action) -> Result<Vec<Prepared>, Render
             chat, context, content, ..
         } => reply(config, chat, context.as_deref(), content),
         Action::UpdateCard { card, content, .. } => update(card, content),
+        Action::Recall { message } | Action::Readers { message } if NoticeId::decode(message).is_some() => {
+            let NoticeId { user, task } = NoticeId::decode(message).ok_or_else(|| not(kind, "no such notice"))?;
+            let call = match kind {
+                ActionKind::Recall => Call::NoticeRecall { task },
+                _ => Call::NoticeReaders { task },
+            };
+            plain(api::NOTICE, user.as_str(), &call)
+        }
+        Action::Recall { message } if DingId::decode(message).is_some() => {
+            let DingId(id) = DingId::decode(message).ok_or_else(|| not(kind, "no such DING"))?;
+            Ok(vec![prepared(
+                api::DING_RECALL,
+                None,
+                Some(IDEMPOTENT_MS),
+                &Call::DingRecall { id },
+            )?])
+        }
         Action::Recall { message } => {
             let (to, query) = sent(kind, message)?;
             one(
@@ -166,7 +205,10 @@ pub fn prepare(config: &Config, action: &Action) -> Result<Vec<Prepared>, Render
                 body: json!({ "open_conversation_id": chat.as_str(), "owner_user_id": owner.as_str() }),
             },
         ),
-        Action::AddMembers { users, .. } | Action::RemoveMembers { users, .. } | Action::Urgent { users, .. }
+        Action::AddMembers { users, .. }
+        | Action::RemoveMembers { users, .. }
+        | Action::Urgent { users, .. }
+        | Action::Badge { users, .. }
             if users.is_empty() =>
         {
             Err(RenderError::Invalid("nobody is named".into()))
@@ -202,7 +244,9 @@ pub fn prepare(config: &Config, action: &Action) -> Result<Vec<Prepared>, Render
         ),
         Action::Upload { name, media_type, data } => upload(name, media_type, data),
         Action::Urgent { message, users } => {
-            sent(kind, message)?;
+            if NoticeId::decode(message).is_none() {
+                sent(kind, message)?;
+            }
             users
                 .chunks(DING_MAX)
                 .map(|chunk| {
@@ -227,8 +271,8 @@ pub fn prepare(config: &Config, action: &Action) -> Result<Vec<Prepared>, Render
             let body = json!({
                 "summary": cut(&entry.title, 2048),
                 "description": cut(&entry.description, 5000),
-                "start": { "dateTime": china_time(entry.from), "timeZone": "Asia/Shanghai" },
-                "end": { "dateTime": china_time(entry.to), "timeZone": "Asia/Shanghai" },
+                "start": { "dateTime": day::rfc3339(entry.from), "timeZone": "Asia/Shanghai" },
+                "end": { "dateTime": day::rfc3339(entry.to), "timeZone": "Asia/Shanghai" },
                 "isAllDay": false,
                 "reminders": [{ "method": "dingtalk", "minutes": 15 }],
             });
@@ -252,7 +296,7 @@ pub fn prepare(config: &Config, action: &Action) -> Result<Vec<Prepared>, Render
         }
         Action::React { .. } => Err(not(kind, "robots cannot put reactions")),
         Action::Pin { .. } | Action::Unpin { .. } => Err(not(kind, "robots cannot pin messages")),
-        Action::Badge { .. } => Err(not(kind, "honours are not connected yet")),
+        Action::Badge { badge, users, given } => honour(config, badge, users, *given),
     }
 }
 
@@ -309,11 +353,16 @@ fn send(
     }
     render::parts(content)?
         .into_iter()
-        .map(|part| robot_message(to, part, webhook))
+        .map(|part| robot_message(config, to, part, webhook))
         .collect()
 }
 
-fn robot_message(to: &Target, part: Part, webhook: Option<(&str, i64)>) -> Result<Prepared, RenderError> {
+fn robot_message(
+    config: &Config,
+    to: &Target,
+    part: Part,
+    webhook: Option<(&str, i64)>,
+) -> Result<Prepared, RenderError> {
     let api = match to {
         Target::Chat(_) => api::GROUP_SEND,
         Target::User(_) => api::USER_SEND,
@@ -327,6 +376,10 @@ fn robot_message(to: &Target, part: Part, webhook: Option<(&str, i64)>) -> Resul
             expires,
             body: part.webhook,
         }),
+        notices: match to {
+            Target::User(_) if config.agent_id.is_some() => part.notices,
+            _ => Vec::new(),
+        },
     };
     // No idempotency key exists: never resent blindly.
     prepared(api, Some(to.as_str()), None, &call)
@@ -381,6 +434,9 @@ fn card(config: &Config, to: &Target, content: &Message) -> Result<Vec<Prepared>
         "cardData": { "cardParamMap": card.params },
         "userIdType": 1,
     });
+    if config.streams() {
+        stream::card_callback(&mut body);
+    }
     match to {
         Target::Chat(chat) => {
             let mut deliver = json!({ "robotCode": config.robot_code });
@@ -412,7 +468,7 @@ fn card(config: &Config, to: &Target, content: &Message) -> Result<Vec<Prepared>
     let mut out = card
         .before
         .into_iter()
-        .map(|part| robot_message(to, part, None))
+        .map(|part| robot_message(config, to, part, None))
         .collect::<Result<Vec<_>, _>>()?;
     out.push(prepared(
         api::CARD_CREATE,
@@ -491,6 +547,38 @@ fn create_chat(config: &Config, name: &str, owner: &UserId, members: &[UserId]) 
     )?])
 }
 
+fn honour(config: &Config, honour: &str, users: &[UserId], given: bool) -> Result<Vec<Prepared>, RenderError> {
+    let Some(granter) = &config.honour_user else {
+        return Err(not(
+            ActionKind::Badge,
+            "set honour_user to the person in whose name honours are granted",
+        ));
+    };
+    if honour.is_empty()
+        || !honour
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    {
+        return Err(RenderError::Invalid(format!("{honour:?} is not the id of an honour")));
+    }
+    users
+        .chunks(if given { HONOUR_MAX } else { 1 })
+        .map(|chunk| {
+            prepared(
+                api::HONOUR,
+                Some(granter.as_str()),
+                // Taken back twice is taken back; granted twice may be two honours.
+                (!given).then_some(IDEMPOTENT_MS),
+                &Call::Honour {
+                    honour: honour.to_owned(),
+                    users: chunk.iter().map(|u| u.as_str().to_owned()).collect(),
+                    given,
+                },
+            )
+        })
+        .collect()
+}
+
 fn upload(name: &str, media_type: &str, data: &str) -> Result<Vec<Prepared>, RenderError> {
     let (kind, limit) = match media_type.split('/').next().unwrap_or_default() {
         "image" => ("image", UPLOAD_BYTES),
@@ -527,33 +615,11 @@ fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
 
-/// RFC 3339 with the offset of China, which the calendar call wants beside its time zone name.
-/// Civil date from days: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-fn china_time(at: Timestamp) -> String {
-    let local = at.secs() + 8 * 3600;
-    let (days, seconds) = (local.div_euclid(86_400), local.rem_euclid(86_400));
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}+08:00",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::tests::{config, settings};
-    use hutong_model::{Button, ButtonStyle, CalendarEntry, ChatId, Inline, SettingValue};
+    use hutong_model::{Button, ButtonStyle, CalendarEntry, ChatId, Inline, SettingValue, Timestamp};
 
     fn call(prepared: &Prepared) -> Call {
         serde_json::from_str(&prepared.request).unwrap()
@@ -565,13 +631,6 @@ mod tests {
 
     fn user(id: &str) -> UserId {
         UserId::new(id).unwrap()
-    }
-
-    #[test]
-    fn time_is_written_with_the_offset_of_china() {
-        assert_eq!(china_time(Timestamp(1_767_682_800_000)), "2026-01-06T15:00:00+08:00");
-        assert_eq!(china_time(Timestamp(0)), "1970-01-01T08:00:00+08:00");
-        assert_eq!(china_time(Timestamp(951_782_400_000)), "2000-02-29T08:00:00+08:00");
     }
 
     #[test]

@@ -98,6 +98,16 @@ pub const SESSION_GONE: i64 = 300_001;
 /// The one who asks is outside the contact scope of the app, or does not exist.
 pub const USER_GONE: [&str; 3] = ["60121", "33012", "40031"];
 
+/// The month's calls of the whole company are used up, in the words of either generation (6.1).
+pub fn quota_used_up(code: &str) -> bool {
+    code == "90020" || code.starts_with("Forbidden.AccessDenied.ApiCountLimit")
+}
+
+/// A permission that the app was not granted, in the words of either generation (1.3).
+pub fn permission_missing(code: &str) -> bool {
+    code == "60011" || code.ends_with("AccessTokenPermissionDenied")
+}
+
 /// What an operator should do about a refusal, where the code says it.
 pub fn hint(code: &str) -> Option<&'static str> {
     Some(match code {

@@ -1,6 +1,6 @@
 //! The keys of an `[[app]]` table with `platform = "dingtalk"`, and their checks.
 
-use hutong_model::{AppId, KeyKind, KeyProblem, KeySpec, Secret, Settings};
+use hutong_model::{AppId, KeyKind, KeyProblem, KeySpec, Secret, Settings, UserId};
 use url::Url;
 
 use crate::verify::AesKey;
@@ -47,16 +47,29 @@ pub const KEYS: &[KeySpec] = &[
         "Name of the robot as people see it; used to leave its mention out of rich text.",
     ),
     key(
+        "receive",
+        KeyKind::Text,
+        false,
+        "How events come: callback (HTTP push, when left out) or long_connection (Stream mode, no public address \
+         needed); choose the same for events and for robot messages in the developer console.",
+    ),
+    key(
+        "stream_quiet_seconds",
+        KeyKind::Integer,
+        false,
+        "Long connection: replaced when the platform has sent no frame for so long, 60 to 86400; 180 when left out.",
+    ),
+    key(
         "event_token",
         KeyKind::Secret,
-        true,
-        "Token of the event subscription (HTTP push): event subscription page.",
+        false,
+        "Token of the event subscription (HTTP push): event subscription page; required unless receive is long_connection.",
     ),
     key(
         "event_aes_key",
         KeyKind::Secret,
-        true,
-        "aes_key of the event subscription, 43 letters and digits: event subscription page.",
+        false,
+        "aes_key of the event subscription, 43 letters and digits, same page; required unless receive is long_connection.",
     ),
     key(
         "card_template_id",
@@ -68,7 +81,8 @@ pub const KEYS: &[KeySpec] = &[
         "card_secret",
         KeyKind::Secret,
         false,
-        "The apiSecret that signs card callbacks, chosen by you; required with card_template_id.",
+        "The apiSecret that signs card callbacks, chosen by you; required with card_template_id unless receive is \
+         long_connection.",
     ),
     key(
         "card_route_key",
@@ -107,6 +121,54 @@ pub const KEYS: &[KeySpec] = &[
         "Department ids to read from, separated by commas; 1 (everyone) when left out.",
     ),
     key(
+        "agent_id",
+        KeyKind::Text,
+        false,
+        "AgentId of the app, credentials page: people whom the robot cannot reach get a work notice instead.",
+    ),
+    key(
+        "honour_user",
+        KeyKind::Text,
+        false,
+        "User id in whose name honours are granted; without it there are none.",
+    ),
+    key(
+        "statistics",
+        KeyKind::Bool,
+        false,
+        "Whether the company has an edition with usage statistics and the app may read them; false when left out.",
+    ),
+    key(
+        "monthly_calls",
+        KeyKind::Integer,
+        false,
+        "API calls a month that the company has bought, 0 for no limit; 5000 (standard edition) when left out.",
+    ),
+    key(
+        "client_secret_previous",
+        KeyKind::Secret,
+        false,
+        "The Client Secret before a change: robot messages signed with it are still accepted.",
+    ),
+    key(
+        "event_token_previous",
+        KeyKind::Secret,
+        false,
+        "The event token before a change: pushes signed with it are still accepted.",
+    ),
+    key(
+        "event_aes_key_previous",
+        KeyKind::Secret,
+        false,
+        "The event aes_key before a change: pushes sealed with it are still opened.",
+    ),
+    key(
+        "card_secret_previous",
+        KeyKind::Secret,
+        false,
+        "The card_secret before a change: card callbacks signed with it are still accepted.",
+    ),
+    key(
         "base_url",
         KeyKind::Url,
         false,
@@ -120,6 +182,9 @@ pub const KEYS: &[KeySpec] = &[
     ),
 ];
 
+/// A gateway was seen to send a heartbeat frame every 20 to 30 seconds (4.7).
+pub const STREAM_QUIET_MS: u64 = 180_000;
+
 /// Checked settings of one app.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -130,18 +195,53 @@ pub struct Config {
     pub corp_id: String,
     pub robot_code: String,
     pub robot_name: Option<String>,
+    pub receive: Receive,
+    /// Stream mode: silence of application frames after which the connection is replaced.
+    pub stream_quiet_ms: u64,
+    /// Empty when there is no HTTP push: then none is accepted.
     pub event_token: Secret,
+    /// Means something only together with a token.
     pub event_aes_key: AesKey,
     pub card: Option<CardConfig>,
     pub group_template_id: Option<String>,
     pub cool_app_code: Option<String>,
     pub calendar_user: Option<String>,
     pub root_departments: Vec<i64>,
+    pub agent_id: Option<String>,
+    pub honour_user: Option<UserId>,
+    pub statistics: bool,
+    /// `None`: no limit.
+    pub monthly_calls: Option<u32>,
+    pub previous: Previous,
 }
+
+/// How events, robot messages and presses on new cards come to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Receive {
+    #[default]
+    Callback,
+    /// Stream mode. Callbacks are still accepted where their secrets are set, so that nothing is
+    /// lost while an admin changes from one to the other.
+    LongConnection,
+}
+
+/// What was valid before a change of secrets. Callbacks proved with it are taken as well, so that a
+/// secret can be replaced in the console and in the file one after the other without losing one.
+#[derive(Debug, Clone, Default)]
+pub struct Previous {
+    pub client_secret: Option<Secret>,
+    pub event_token: Option<Secret>,
+    pub event_aes_key: Option<AesKey>,
+    pub card_secret: Option<Secret>,
+}
+
+/// Of the standard edition (6.1).
+pub const MONTHLY_CALLS: u32 = 5_000;
 
 #[derive(Debug, Clone)]
 pub struct CardConfig {
     pub template_id: String,
+    /// Empty when card callbacks come over the long connection only.
     pub secret: Secret,
     pub route_key: String,
     pub callback_url: Option<String>,
@@ -210,9 +310,46 @@ impl Config {
             }
         };
         let client_secret = secret("client_secret", "copy the Client Secret from the credentials page");
-        let event_token = secret("event_token", "choose HTTP push on the event subscription page");
-        let aes = secret("event_aes_key", "choose HTTP push on the event subscription page");
-        let event_aes_key = if aes.is_empty() {
+        let receive = match settings.text("receive").map(str::trim) {
+            None | Some("" | "callback") => Some(Receive::Callback),
+            Some("long_connection") => Some(Receive::LongConnection),
+            Some(_) => None,
+        };
+        let given = |key: &str| settings.secret(key).is_some_and(|s| !s.is_empty());
+        // Stream mode needs neither; one without the other is a mistake in either mode.
+        let pushes = receive != Some(Receive::LongConnection) || given("event_token") || given("event_aes_key");
+        let (event_token, aes) = if pushes {
+            (
+                secret("event_token", "choose HTTP push on the event subscription page"),
+                secret("event_aes_key", "choose HTTP push on the event subscription page"),
+            )
+        } else {
+            (Secret::new(""), Secret::new(""))
+        };
+        if receive.is_none() {
+            problems.push(KeyProblem {
+                key: "receive",
+                what: "it is neither callback nor long_connection".into(),
+                hint: "use \"long_connection\" for Stream mode, or leave it out for HTTP push".into(),
+            });
+        }
+        let stream_quiet_ms = match settings.integer("stream_quiet_seconds") {
+            None => STREAM_QUIET_MS,
+            Some(n) => match u64::try_from(n) {
+                Ok(seconds @ 60..=86_400) => seconds * 1_000,
+                _ => {
+                    problems.push(KeyProblem {
+                        key: "stream_quiet_seconds",
+                        what: format!("{n} is not between 60 and 86400"),
+                        hint: "leave it out for 180 seconds".into(),
+                    });
+                    STREAM_QUIET_MS
+                }
+            },
+        };
+        let event_aes_key = if !pushes {
+            Some(AesKey::none())
+        } else if aes.is_empty() {
             None
         } else {
             AesKey::parse(aes.expose())
@@ -243,10 +380,11 @@ impl Config {
                 .filter(|t| !t.is_empty())
                 .map(str::to_owned)
         };
+        let streaming = receive == Some(Receive::LongConnection);
         let card = optional("card_template_id").and_then(|template_id| match settings.secret("card_secret") {
-            Some(s) if !s.is_empty() => Some(CardConfig {
+            secret if streaming || given("card_secret") => Some(CardConfig {
                 template_id,
-                secret: s.clone(),
+                secret: secret.cloned().unwrap_or_else(|| Secret::new("")),
                 route_key: optional("card_route_key").unwrap_or_else(|| format!("hutong-{app}")),
                 callback_url: optional("callback_url"),
             }),
@@ -270,8 +408,64 @@ impl Config {
                 }),
             }
         }
-        match (api, oapi, event_aes_key) {
-            (Some(api), Some(oapi), Some(event_aes_key)) if problems.is_empty() => Ok(Self {
+        let older = |key: &str| settings.secret(key).filter(|s| !s.is_empty()).cloned();
+        let previous = Previous {
+            client_secret: older("client_secret_previous"),
+            event_token: older("event_token_previous"),
+            event_aes_key: older("event_aes_key_previous").and_then(|key| {
+                AesKey::parse(key.expose())
+                    .map_err(|what| {
+                        problems.push(KeyProblem {
+                            key: "event_aes_key_previous",
+                            what: what.into(),
+                            hint: "use the aes_key that was set before, or leave it out".into(),
+                        });
+                    })
+                    .ok()
+            }),
+            card_secret: older("card_secret_previous"),
+        };
+        let agent_id = optional("agent_id");
+        if agent_id
+            .as_deref()
+            .is_some_and(|a| !a.bytes().all(|b| b.is_ascii_digit()))
+        {
+            problems.push(KeyProblem {
+                key: "agent_id",
+                what: "it is not a number".into(),
+                hint: "copy the AgentId from the credentials page".into(),
+            });
+        }
+        let honour_user = optional("honour_user").and_then(|text| {
+            UserId::new(text)
+                .map_err(|e| {
+                    problems.push(KeyProblem {
+                        key: "honour_user",
+                        what: e.to_string(),
+                        hint: "use the userId of the person who grants honours".into(),
+                    });
+                })
+                .ok()
+        });
+        let monthly_calls = match settings.integer("monthly_calls") {
+            None => Some(MONTHLY_CALLS),
+            Some(0) => None,
+            Some(n) => match u32::try_from(n) {
+                Ok(n) => Some(n),
+                Err(_) => {
+                    problems.push(KeyProblem {
+                        key: "monthly_calls",
+                        what: format!("{n} is not a number of calls"),
+                        hint: "use the number of the company's edition, or 0 for no limit".into(),
+                    });
+                    None
+                }
+            },
+        };
+        match (api, oapi, event_aes_key, receive) {
+            (Some(api), Some(oapi), Some(event_aes_key), Some(receive)) if problems.is_empty() => Ok(Self {
+                receive,
+                stream_quiet_ms,
                 robot_code: optional("robot_code").unwrap_or_else(|| client_id.clone()),
                 robot_name: optional("robot_name"),
                 group_template_id: optional("group_template_id"),
@@ -286,9 +480,23 @@ impl Config {
                 event_aes_key,
                 card,
                 root_departments,
+                agent_id,
+                honour_user,
+                statistics: settings.bool("statistics").unwrap_or(false),
+                monthly_calls,
+                previous,
             }),
             _ => Err(problems),
         }
+    }
+
+    pub fn streams(&self) -> bool {
+        self.receive == Receive::LongConnection
+    }
+
+    /// Whether an event push can be proved at all.
+    pub fn takes_pushes(&self) -> bool {
+        !self.event_token.is_empty()
     }
 
     /// The address that a reply may go to: only the old API's own host, over TLS unless it is
@@ -339,6 +547,61 @@ pub(crate) mod tests {
         }
         let problems = Config::read(&AppId::new("dt").unwrap(), &Settings::default()).unwrap_err();
         assert_eq!(problems.len(), 5, "{problems:?}");
+    }
+
+    #[test]
+    fn a_long_connection_needs_no_secrets_of_callbacks() {
+        let read = |settings: &Settings| Config::read(&AppId::new("dt").unwrap(), settings);
+        let text = |t: &str| SettingValue::Text(t.into());
+        let none = || SettingValue::Secret(Secret::new(""));
+        let stream = settings().with("receive", text("long_connection"));
+        let bare = stream
+            .clone()
+            .with("event_token", none())
+            .with("event_aes_key", none())
+            .with("card_secret", none());
+        let config = read(&bare).unwrap();
+        assert!(config.streams() && !config.takes_pushes());
+        assert_eq!(config.stream_quiet_ms, 180_000);
+        assert!(config.card.is_some(), "cards come over the connection");
+        assert!(read(&stream).unwrap().takes_pushes(), "both ways while changing over");
+        for half in ["event_token", "event_aes_key"] {
+            let problems = read(&stream.clone().with(half, none())).unwrap_err();
+            assert_eq!(problems[0].key, half);
+        }
+        assert_eq!(
+            read(&bare.clone().with("client_secret", none())).unwrap_err()[0].key,
+            "client_secret"
+        );
+        assert_eq!(
+            read(&settings().with("receive", text("stream"))).unwrap_err()[0].key,
+            "receive"
+        );
+        let quiet = |n| read(&bare.clone().with("stream_quiet_seconds", SettingValue::Integer(n)));
+        assert_eq!(quiet(60).unwrap().stream_quiet_ms, 60_000);
+        for wrong in [59, 86_401, -1] {
+            assert_eq!(quiet(wrong).unwrap_err()[0].key, "stream_quiet_seconds");
+        }
+    }
+
+    #[test]
+    fn further_keys_are_checked_too() {
+        let with = |key: &str, value| Config::read(&AppId::new("dt").unwrap(), &settings().with(key, value));
+        let text = |t: &str| SettingValue::Text(t.into());
+        for (key, value) in [
+            ("agent_id", text("12x")),
+            ("honour_user", text("@all")),
+            ("monthly_calls", SettingValue::Integer(-1)),
+            ("event_aes_key_previous", SettingValue::Secret(Secret::new("short"))),
+        ] {
+            let problems = with(key, value).unwrap_err();
+            assert_eq!((problems.len(), problems[0].key), (1, key));
+        }
+        assert_eq!(config(&settings()).monthly_calls, Some(5000));
+        assert_eq!(
+            with("monthly_calls", SettingValue::Integer(0)).unwrap().monthly_calls,
+            None
+        );
     }
 
     #[test]

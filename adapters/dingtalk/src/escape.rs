@@ -85,15 +85,25 @@ pub fn line(text: &str, max_chars: usize) -> String {
     plain(&short)
 }
 
-/// Text inside markdown. `newline` is what a line break becomes (a quote goes on with its mark).
+/// Text at the beginning of a line of markdown. `newline` is what a line break becomes (a quote goes
+/// on with its mark).
 pub fn markdown(text: &str, newline: &str) -> String {
+    inline(text, newline, true)
+}
+
+/// Text inside markdown; `at_start` when nothing stands before it on its line.
+pub fn inline(text: &str, newline: &str, at_start: bool) -> String {
     let mut out = String::new();
     for (index, line) in plain(text).split('\n').enumerate() {
         if index > 0 {
             out.push_str(newline);
         }
-        // Four blanks would begin a code block.
-        let line = line.trim_start_matches([' ', '\t']);
+        // Four blanks would begin a code block; after something else on the line they are blanks.
+        let line = if index > 0 || at_start {
+            line.trim_start_matches([' ', '\t'])
+        } else {
+            line
+        };
         let digits = line.chars().take_while(char::is_ascii_digit).count();
         for (at, c) in line.chars().enumerate() {
             match c {
@@ -111,7 +121,7 @@ pub fn markdown(text: &str, newline: &str) -> String {
                     out.push('&');
                     out.push(ZWSP);
                 }
-                '.' if at > 0 && at == digits => out.push_str("\\."),
+                '.' if at == digits => out.push_str("\\."),
                 '=' if at == 0 => out.push_str("\\="),
                 _ => out.push(c),
             }
@@ -157,6 +167,9 @@ mod tests {
         assert_eq!(markdown("1. a\n# b", "  \n"), "1\\. a  \n\\# b");
         assert_eq!(markdown("[x](y)", "\n"), "\\[\u{200B}x\\]\u{200B}\\(y\\)");
         assert_eq!(line("很 长\n的 标题", 4), "很 长…");
+        assert_eq!(inline("  11月24日", "\n", false), "  11月24日");
+        assert_eq!(inline("  11月24日", "\n", true), "11月24日");
+        assert_eq!(inline(". b\n   c", "\n", false), "\\. b\nc");
     }
 
     #[test]

@@ -5,15 +5,17 @@
 //! measured from its receipt by the machine's monotonic clock, so that a wrong wall clock cannot make
 //! it look valid. Tokens of the new API work in the old one (1.1), so there is one per app.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hutong_model::{CallError, Outcome};
+use hutong_model::{CallError, Clock, Outcome};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use url::Url;
 
 use crate::codes::{self, Class};
 use crate::config::{Config, loopback};
+use crate::quota::{Quota, Usage};
 
 /// Larger than any answer we ask for.
 const MAX_ANSWER: usize = 8 << 20;
@@ -160,10 +162,12 @@ impl Token {
 pub struct Http {
     client: reqwest::Client,
     token: Mutex<Option<Token>>,
+    clock: Arc<dyn Clock>,
+    quota: Quota,
 }
 
 impl Http {
-    pub fn new(config: &Config) -> Result<Self, String> {
+    pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, String> {
         // Another part of the program may have installed one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -179,7 +183,19 @@ impl Http {
         Ok(Self {
             client: builder.build().map_err(|e| e.to_string())?,
             token: Mutex::new(None),
+            clock,
+            quota: Quota::new(config.monthly_calls),
         })
+    }
+
+    /// For the one call that has its own credentials: opening a long connection.
+    pub fn client(&self) -> reqwest::Client {
+        self.client.clone()
+    }
+
+    /// How much of the month's quota this process has used.
+    pub fn usage(&self) -> Usage {
+        self.quota.usage(self.clock.now())
     }
 
     /// Forgets the token and fetches one: proves address and credentials.
@@ -308,10 +324,40 @@ impl Http {
                 )
             }
         };
-        match builder.send().await {
+        let answer = match builder.send().await {
             Ok(response) => read(request.generation, response).await,
             Err(e) => Err(transport(&e)),
+        };
+        let path = request.path.join("/");
+        self.quota.count(&path, answer.as_ref().err(), self.clock.now());
+        answer
+    }
+
+    /// Fetches a file from an address that the platform has just given: signed for a short time, so no
+    /// token goes there. Stops as soon as it is longer than `limit`.
+    pub async fn file(&self, url: Url, limit: usize) -> Result<Vec<u8>, Failure> {
+        let too_long = || Failure::rejected("too_large", format!("the file is longer than {limit} bytes"));
+        let mut response = self.client.get(url).send().await.map_err(|e| transport(&e))?;
+        if !response.status().is_success() {
+            return Err(Failure::rejected(
+                response.status().as_u16().to_string(),
+                "the file is not there (any more)",
+            ));
         }
+        if response
+            .content_length()
+            .is_some_and(|n| usize::try_from(n).map_or(true, |n| n > limit))
+        {
+            return Err(too_long());
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| transport(&e))? {
+            if bytes.len() + chunk.len() > limit {
+                return Err(too_long());
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
     }
 
     /// Posts to a session webhook: the address is the credential, there is no token.

@@ -7,6 +7,8 @@
 //! | `card:{outTrackId}!g:{openConversationId}:{carrierId}` | a card in a group |
 //! | `card:{outTrackId}!u:{staffId}:{carrierId}` | a card to one person |
 //! | `card:{outTrackId}` | a card as a click names it: enough to update it |
+//! | `n:{staffId}:{task_id}` | a work notice to one person ([`NoticeId`]) |
+//! | `ding:{openDingId}` | a DING ([`DingId`]) |
 //!
 //! Messages of people keep the platform's own id and are none of these.
 
@@ -104,6 +106,44 @@ impl SentId {
     }
 }
 
+/// A work notice: the task that sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoticeId {
+    pub user: UserId,
+    pub task: String,
+}
+
+impl NoticeId {
+    pub fn encode(&self) -> Option<MessageId> {
+        MessageId::new(format!("n:{}:{}", self.user, self.task)).ok()
+    }
+
+    pub fn decode(id: &MessageId) -> Option<Self> {
+        let (user, task) = id.as_str().strip_prefix("n:")?.split_once(':')?;
+        Some(Self {
+            user: UserId::new(user).ok()?,
+            task: Some(task)
+                .filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit()))?
+                .to_owned(),
+        })
+    }
+}
+
+/// A DING: enough to take it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DingId(pub String);
+
+impl DingId {
+    pub fn encode(&self) -> Option<MessageId> {
+        MessageId::new(format!("ding:{}", self.0)).ok()
+    }
+
+    pub fn decode(id: &MessageId) -> Option<Self> {
+        let id = id.as_str().strip_prefix("ding:").filter(|id| !id.is_empty())?;
+        Some(Self(id.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +162,15 @@ mod tests {
             assert_eq!(SentId::decode(&id.encode().unwrap()), Some(id));
         }
         assert_eq!(SentId::decode(&MessageId::new("msgSim0001==").unwrap()), None);
+        let notice = NoticeId {
+            user: UserId::new("manager.1@corp").unwrap(),
+            task: "256271667526".into(),
+        };
+        assert_eq!(NoticeId::decode(&notice.encode().unwrap()), Some(notice.clone()));
+        assert_eq!(SentId::decode(&notice.encode().unwrap()), None);
+        let ding = DingId("54165:x".into());
+        assert_eq!(DingId::decode(&ding.encode().unwrap()), Some(ding.clone()));
+        assert_eq!(SentId::decode(&ding.encode().unwrap()), None);
         // What a click says and what the receipt said are the same card.
         let sent = SentId::card("track1", &Target::Chat(chat), "c").encode().unwrap();
         assert_eq!(sent.stem(), SentId::track("track1").encode().unwrap().stem());

@@ -1,4 +1,4 @@
-//! DingTalk (钉钉): an internal app with a robot, by HTTP callbacks.
+//! DingTalk (钉钉): an internal app with a robot, by HTTP callbacks or by Stream mode.
 //!
 //! # What the platform lets a bot see
 //!
@@ -13,14 +13,15 @@
 //!
 //! Send to groups and people, answer by a session webhook for about 90 minutes, cards with buttons and
 //! forms from a template that an admin builds (see [`render`]), recall, read lists, scene groups
-//! (create, rename, owner, members, dissolve), uploads, DING, calendar. Mentions only in such an
+//! (create, rename, owner, members, dissolve), uploads, downloads, DING, calendar, honours, statistics,
+//! work notices where the robot does not reach. Mentions only in such an
 //! answer or in a card. No reactions, no pins, no plain groups with the robot in them. Sends have no
 //! idempotency key; cards and scene groups have the caller's own id.
 //!
-//! # Where Stream mode would go
+//! # Two ways in
 //!
-//! [`verify`] ends where [`normalise`] begins: a connection that brings the same JSON calls
-//! [`normalise::robot`], [`normalise::event`] and [`normalise::card`] with the frame's data.
+//! [`verify`] ends where [`normalise`] begins. [`stream`], the long connection, brings the same JSON to
+//! the same functions and gives events the same dedupe keys: changing the mode doubles nothing.
 //!
 //! Source of every fact: `protocols/dingtalk.md` of the shared notes and the vectors beside it.
 
@@ -28,13 +29,19 @@ mod api;
 mod call;
 mod codes;
 mod config;
+mod day;
+mod diagnose;
 mod escape;
 mod http;
 mod ids;
+mod insight;
 pub mod normalise;
+mod notice;
+mod quota;
 pub mod render;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod stream;
 mod verify;
 mod wire;
 
@@ -42,13 +49,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hutong_model::{
-    Ability, Action, Adapter, Answer, AppId, BoxFuture, Build, CallError, Capabilities, Clock, DepartmentId,
-    DepartmentRecord, KeyProblem, LimitRule, LimitScope, Limits, Outcome, Page, PersonRecord, Platform, PlatformEntry,
-    Prepared, RawRequest, Received, Rejection, RenderError, SeeClass, Timestamp, UserId,
+    Ability, Action, Adapter, Answer, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, Clock,
+    DepartmentId, DepartmentRecord, Finding, KeyProblem, LimitRule, LimitScope, Limits, Link, MessageId, Outcome, Page,
+    PersonRecord, Platform, PlatformEntry, Prepared, RawRequest, Received, Rejection, RenderError, SeeClass, StatRow,
+    StatScope, Timestamp, UserId,
 };
 
-pub use config::{CardConfig, Config, KEYS};
-pub use ids::SentId;
+pub use config::{CardConfig, Config, KEYS, Previous, Receive};
+pub use ids::{DingId, NoticeId, SentId};
+pub use quota::Usage;
 pub use verify::AesKey;
 
 use api::Api;
@@ -73,6 +82,7 @@ pub struct DingTalk {
     capabilities: Capabilities,
     clock: Arc<dyn Clock>,
     api: Api,
+    stream: Option<Arc<stream::Stream>>,
 }
 
 impl DingTalk {
@@ -80,19 +90,29 @@ impl DingTalk {
     pub fn new(build: Build) -> Result<Self, Vec<KeyProblem>> {
         let config = Config::read(&build.app, &build.settings)?;
         let capabilities = capabilities(&config);
-        let api = Api::new(config).map_err(|what| {
+        let api = Api::new(config, build.clock.clone()).map_err(|what| {
             vec![KeyProblem {
                 key: "base_url",
                 what: format!("no HTTP client: {what}"),
                 hint: "check that the system has root certificates".into(),
             }]
         })?;
+        let stream = api
+            .config
+            .streams()
+            .then(|| Arc::new(stream::Stream::new(api.config.clone(), api.client())));
         Ok(Self {
             app: build.app,
             capabilities,
             clock: build.clock,
             api,
+            stream,
         })
+    }
+
+    /// How much of the company's monthly quota of API calls this process has used.
+    pub fn usage(&self) -> Usage {
+        self.api.usage()
     }
 
     fn read(&self, request: &RawRequest<'_>, now: Timestamp) -> Result<Received, Rejection> {
@@ -162,6 +182,32 @@ impl Adapter for DingTalk {
     fn probe<'a>(&'a self) -> BoxFuture<'a, Result<(), CallError>> {
         Box::pin(self.api.probe())
     }
+
+    fn link(&self) -> Option<Arc<dyn Link>> {
+        self.stream.clone().map(|stream| stream as Arc<dyn Link>)
+    }
+
+    fn diagnose<'a>(&'a self, callback: Option<&'a str>) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(self.api.diagnose(callback, self.clock.as_ref()))
+    }
+
+    fn statistics<'a>(
+        &'a self,
+        scope: &'a StatScope,
+        day: &'a str,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Page<StatRow>, CallError>> {
+        Box::pin(self.api.statistics(scope, day, cursor))
+    }
+
+    fn download<'a>(
+        &'a self,
+        _message: &'a MessageId,
+        attachment: &'a Attachment,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, CallError>> {
+        Box::pin(self.api.download(attachment, limit))
+    }
 }
 
 /// What this app can see and do, as far as its settings allow. Limits: 6.1 and 6.2 of the protocol
@@ -179,6 +225,7 @@ pub fn capabilities(config: &Config) -> Capabilities {
         Ability::ListDepartments,
         Ability::ListPeople,
         Ability::Images,
+        Ability::Download,
         Ability::SeesMembers,
         Ability::SeesDirectory,
     ]
@@ -213,6 +260,13 @@ pub fn capabilities(config: &Config) -> Capabilities {
     if config.calendar_user.is_some() {
         can.insert(Ability::Calendar);
     }
+    if config.honour_user.is_some() {
+        can.insert(Ability::Badge);
+    }
+    if config.statistics {
+        sees.insert(SeeClass::V3);
+        can.insert(Ability::Statistics);
+    }
     let per_second = |api| LimitRule::calls(api, LimitScope::App, 20, 1_000);
     let mut rates: Vec<LimitRule> = [
         names::GROUP_SEND,
@@ -227,7 +281,10 @@ pub fn capabilities(config: &Config) -> Capabilities {
         names::MEMBER_LIST,
         names::UPLOAD,
         names::DING,
+        names::DING_RECALL,
         names::CALENDAR,
+        names::NOTICE,
+        names::HONOUR,
     ]
     .map(per_second)
     .to_vec();
@@ -235,6 +292,8 @@ pub fn capabilities(config: &Config) -> Capabilities {
     rates.push(LimitRule::calls(names::GROUP_SEND, LimitScope::Destination, 20, 60_000));
     // One change of a card a second; more only costs calls.
     rates.push(LimitRule::calls(names::CARD_UPDATE, LimitScope::Destination, 1, 1_000));
+    // One granter's honours one after the other (page of the call).
+    rates.push(LimitRule::calls(names::HONOUR, LimitScope::Destination, 1, 1_000));
     rates.push(LimitRule::calls(
         names::CALENDAR,
         LimitScope::Destination,
@@ -247,8 +306,9 @@ pub fn capabilities(config: &Config) -> Capabilities {
             "In groups the bot sees only messages that mention it; a mention of everyone does not reach it.",
         ),
         (
-            "标准版每月 5000 次调用、3000 次推送；用完后当月停止。",
-            "The standard edition has 5000 calls and 3000 pushes a month; then it stops until the next.",
+            "标准版每月 5000 次调用、3000 次推送；用完后当月停止。机器人自己数本进程的调用（check --online 可见）。",
+            "The standard edition has 5000 calls and 3000 pushes a month; then it stops until the next. The bot \
+             counts the calls of its own process (see check --online).",
         ),
         (
             "员工把机器人拉进群时没有通知：第一次 @ 它之后才知道这个群。",
@@ -257,6 +317,10 @@ pub fn capabilities(config: &Config) -> Capabilities {
         (
             "发送没有幂等键：结果不明的公告不会自动重发，由管理员决定。",
             "Sends have no idempotency key: an announcement of unknown outcome waits for an operator.",
+        ),
+        (
+            "平台没有列出机器人所在群的接口：群从消息、群应用事件和自己建的群中得知。",
+            "No call lists the groups that the bot is in: they are learnt from messages, events and its own creations.",
         ),
         (
             "加人退群事件以平台实际推送为准，只保证内部群。",
@@ -273,6 +337,18 @@ pub fn capabilities(config: &Config) -> Capabilities {
         remarks.push((
             "未设置 group_template_id：不能建群和管理群成员。",
             "No group_template_id: the bot cannot create groups or manage members.",
+        ));
+    }
+    if config.agent_id.is_some() {
+        remarks.push((
+            "机器人够不到的人改收工作通知：只有文字，不能回复，同样内容每天只到一次。",
+            "People out of the robot's reach get a work notice: text only, no answer, the same words once a day.",
+        ));
+    }
+    if config.statistics {
+        remarks.push((
+            "群统计按群 id 查询，是否等于会话 id 未经证实；没有个人统计。",
+            "Statistics are asked by group id, which may not be the conversation id; there are none of single people.",
         ));
     }
     Capabilities {

@@ -30,6 +30,7 @@ use hutong_model::{
 use serde_json::{Map, Value, json};
 
 use crate::escape;
+use crate::notice::NOTICE_BYTES;
 
 /// One robot message: `msgParam` holds 15000 bytes after JSON escaping, which at worst doubles.
 pub const TEXT_BYTES: usize = 6000;
@@ -37,6 +38,8 @@ pub const TEXT_BYTES: usize = 6000;
 pub const VALUE_BYTES: usize = 1000;
 pub const TEXTS: usize = 8;
 pub const BUTTONS: usize = 6;
+/// `sampleActionCard` to `sampleActionCard5`: buttons that open an address.
+const LINK_BUTTONS: usize = 5;
 /// The example's form has about as much.
 pub const FORM_BYTES: usize = 4096;
 const TITLE_CHARS: usize = 60;
@@ -110,6 +113,8 @@ pub struct Part {
     pub msg_param: String,
     /// The same for a session webhook, with its mention list.
     pub webhook: Value,
+    /// The same as work notices, each within [`NOTICE_BYTES`].
+    pub notices: Vec<Value>,
 }
 
 /// The people a message mentions, and whether it mentions everyone.
@@ -137,10 +142,13 @@ pub fn parts(message: &Message) -> Result<Vec<Part>, RenderError> {
         Style::Plain
     };
     let title = title(message);
-    let lines = lines(message, style, true);
     if message.plain().trim().is_empty() {
         return Err(RenderError::Invalid("the message is empty".into()));
     }
+    if let Some(part) = action_card(message, &title) {
+        return Ok(vec![part]);
+    }
+    let lines = lines(message, style, true);
     Ok(split(&lines, TEXT_BYTES)
         .into_iter()
         .map(|chunk| part(&chunk, style, &title))
@@ -153,18 +161,111 @@ fn part(chunk: &[Line], style: Style, title: &str) -> Part {
     let mentions = mentions_of(chunk);
     let ids: Vec<&str> = mentions.users.iter().map(|(u, _)| u.as_str()).collect();
     let at = json!({ "atUserIds": ids, "isAtAll": mentions.all });
+    let notices = notices(chunk, style, title);
     match style {
         Style::Plain => Part {
             msg_key: "sampleText",
             msg_param: json!({ "content": robot }).to_string(),
             webhook: json!({ "msgtype": "text", "text": { "content": webhook }, "at": at }),
+            notices,
         },
         Style::Markdown => Part {
             msg_key: "sampleMarkdown",
             msg_param: json!({ "title": title, "text": robot }).to_string(),
             webhook: json!({ "msgtype": "markdown", "markdown": { "title": title, "text": webhook }, "at": at }),
+            notices,
         },
     }
+}
+
+/// As work notices: shorter messages, the same words. JSON escapes count, so the room for text is
+/// halved until every message fits.
+fn notices(chunk: &[Line], style: Style, title: &str) -> Vec<Value> {
+    let one = |lines: &[Line]| {
+        let text = write(lines, Place::Robot, style);
+        match style {
+            Style::Plain => json!({ "msgtype": "text", "text": { "content": text } }),
+            Style::Markdown => json!({ "msgtype": "markdown", "markdown": { "title": title, "text": text } }),
+        }
+    };
+    let mut room = NOTICE_BYTES - 400;
+    loop {
+        let all: Vec<Value> = split(chunk, room).iter().map(|lines| one(lines)).collect();
+        if room < 300 || all.iter().all(|m| m.to_string().len() <= NOTICE_BYTES) {
+            return all;
+        }
+        room /= 2;
+    }
+}
+
+/// A card that ends in links and has nothing to press: the links become its buttons. Only where the
+/// whole fits, nobody is mentioned (an action card cannot) and at most five links stand there.
+fn action_card(message: &Message, title: &str) -> Option<Part> {
+    let (last, before) = message.blocks.split_last()?;
+    let Block::Paragraph(inlines) = last else { return None };
+    let mut buttons = Vec::new();
+    for inline in inlines {
+        match inline {
+            Inline::Link { label, url } => buttons.push((escape::line(label, LABEL_CHARS), escape::link(url)?)),
+            Inline::Text(blank) if blank.trim().is_empty() => {}
+            _ => return None,
+        }
+    }
+    let pressed = before.iter().any(|b| matches!(b, Block::Buttons(_) | Block::Form(_)));
+    let named = buttons.iter().all(|(label, _)| !label.is_empty());
+    if !message.card || pressed || !named || before.is_empty() || !(1..=LINK_BUTTONS).contains(&buttons.len()) {
+        return None;
+    }
+    let head = Message {
+        blocks: before.to_vec(),
+        ..message.clone()
+    };
+    let lines_before = lines(&head, Style::Markdown, true);
+    let mentions = mentions_of(&lines_before);
+    let [chunk] = split(&lines_before, TEXT_BYTES).try_into().ok()?;
+    if mentions.all || !mentions.users.is_empty() {
+        return None;
+    }
+    let text = write(&chunk, Place::Robot, Style::Markdown);
+    let whole = lines(message, Style::Markdown, true);
+    let mut param = Map::new();
+    let mut put = |key: String, value: &str| param.insert(key, value.into());
+    put("title".into(), title);
+    put("text".into(), &text);
+    let (msg_key, card) = match buttons.as_slice() {
+        [(label, url)] => {
+            put("singleTitle".into(), label);
+            put("singleURL".into(), url);
+            let card = json!({ "title": title, "text": text, "singleTitle": label, "singleURL": url });
+            ("sampleActionCard", card)
+        }
+        several => {
+            for (i, (label, url)) in several.iter().enumerate() {
+                put(format!("actionTitle{}", i + 1), label);
+                put(format!("actionURL{}", i + 1), url);
+            }
+            let all: Vec<Value> = several
+                .iter()
+                .map(|(label, url)| json!({ "title": label, "actionURL": url }))
+                .collect();
+            let key = match several.len() {
+                2 => "sampleActionCard2",
+                3 => "sampleActionCard3",
+                4 => "sampleActionCard4",
+                _ => "sampleActionCard5",
+            };
+            (
+                key,
+                json!({ "title": title, "text": text, "btnOrientation": "0", "btns": all }),
+            )
+        }
+    };
+    Some(Part {
+        msg_key,
+        msg_param: Value::Object(param).to_string(),
+        webhook: json!({ "msgtype": "actionCard", "actionCard": card }),
+        notices: notices(&whole, Style::Markdown, title),
+    })
 }
 
 /// The card and what goes before it, when the text is longer than the template holds.
@@ -366,32 +467,69 @@ fn has_link(inlines: &[Inline]) -> bool {
     inlines.iter().any(|i| matches!(i, Inline::Link { .. }))
 }
 
+/// Neighbouring texts are escaped as one, so that nothing active can be put together from two of them.
 fn inline_atoms(inlines: &[Inline], style: Style, newline: &str) -> Vec<Atom> {
-    let text = |text: &str| match style {
-        Style::Plain => escape::plain(text),
-        Style::Markdown => escape::markdown(text, newline),
+    let mut out: Vec<Atom> = Vec::new();
+    let mut waiting = String::new();
+    let flush = |waiting: &mut String, out: &mut Vec<Atom>| {
+        if !waiting.is_empty() {
+            let mut text = std::mem::take(waiting);
+            // A bare address ends at a blank.
+            if style == Style::Plain && matches!(out.last(), Some(Atom::Whole(_))) && !text.starts_with([' ', '\n']) {
+                text.insert(0, ' ');
+            }
+            out.push(Atom::Text(match style {
+                Style::Plain => escape::plain(&text),
+                Style::Markdown => escape::inline(&text, newline, at_start(out)),
+            }));
+        }
     };
-    let mut out = Vec::new();
     for inline in inlines {
         match inline {
-            Inline::Text(t) => out.push(Atom::Text(text(t))),
+            Inline::Text(t) => waiting.push_str(t),
             Inline::Strong(t) if style == Style::Markdown && !t.trim().is_empty() => {
-                out.push(Atom::Text(format!("**{}**", text(t.trim()))));
+                // Blanks inside the marks would keep them from being marks.
+                let bare = t.trim_start();
+                waiting.push_str(t.get(..t.len() - bare.len()).unwrap_or_default());
+                flush(&mut waiting, &mut out);
+                let strong = bare.trim_end();
+                out.push(Atom::Text(format!("**{}**", escape::inline(strong, newline, false))));
+                waiting.push_str(bare.get(strong.len()..).unwrap_or_default());
             }
-            Inline::Strong(t) => out.push(Atom::Text(text(t))),
-            Inline::Mention { user, name } => out.push(Atom::At(user.clone(), name.clone())),
-            Inline::MentionAll(_) => out.push(Atom::All),
-            Inline::Link { label, url } => match (escape::link(url), style) {
-                (Some(url), Style::Markdown) => {
-                    let label = escape::line(if label.is_empty() { &url } else { label }, 120);
-                    out.push(Atom::Whole(format!("[{}]({url})", escape::markdown(&label, " "))));
+            Inline::Strong(t) => waiting.push_str(t),
+            Inline::Mention { user, name } => {
+                flush(&mut waiting, &mut out);
+                out.push(Atom::At(user.clone(), name.clone()));
+            }
+            Inline::MentionAll(_) => {
+                flush(&mut waiting, &mut out);
+                out.push(Atom::All);
+            }
+            Inline::Link { label, url } => {
+                flush(&mut waiting, &mut out);
+                match (escape::link(url), style) {
+                    (Some(url), Style::Markdown) => {
+                        let label = escape::line(if label.is_empty() { &url } else { label }, 120);
+                        out.push(Atom::Whole(format!("[{}]({url})", escape::markdown(&label, " "))));
+                    }
+                    (Some(url), Style::Plain) => {
+                        out.push(Atom::Whole(format!("{} {url}", escape::line(label, 120))));
+                    }
+                    (None, _) => waiting.push_str(&format!("{label} {url}")),
                 }
-                (Some(url), Style::Plain) => out.push(Atom::Whole(format!("{} {url}", escape::line(label, 120)))),
-                (None, _) => out.push(Atom::Text(text(&format!("{label} {url}")))),
-            },
+            }
         }
     }
+    flush(&mut waiting, &mut out);
     out
+}
+
+/// Nothing to see stands on the line yet.
+fn at_start(atoms: &[Atom]) -> bool {
+    atoms.iter().all(|atom| match atom {
+        Atom::Text(text) | Atom::Whole(text) => text.trim().is_empty(),
+        Atom::At(..) | Atom::All => false,
+    })
 }
 
 /// `whole` adds what a card shows elsewhere: the title, and labels of what cannot be pressed.

@@ -189,6 +189,11 @@ impl Api {
         })
     }
 
+    /// For calls that carry their own credentials: the address of the long connection.
+    pub fn client(&self) -> reqwest::Client {
+        self.http.clone()
+    }
+
     /// The token to use. `refused` is the generation the platform has just refused: a newer one in the
     /// cache is used without another fetch.
     async fn token(&self, refused: Option<u64>) -> Result<Token, Failure> {
@@ -594,7 +599,7 @@ fn form(body: &Value, image: bool) -> Result<Form, Failure> {
 }
 
 /// The kind of error without the address: it is our own, and a query can hold ids.
-fn reason(error: &reqwest::Error) -> String {
+pub fn reason(error: &reqwest::Error) -> String {
     use std::error::Error as _;
     let kind = if error.is_timeout() {
         "time-out"

@@ -15,7 +15,7 @@ const fn key(name: &'static str, kind: KeyKind, required: bool, doc: &'static st
     }
 }
 
-static KEYS: [KeySpec; 9] = [
+static KEYS: [KeySpec; 10] = [
     key(
         "base_url",
         KeyKind::Url,
@@ -36,11 +36,19 @@ static KEYS: [KeySpec; 9] = [
         "App Secret; same page of the developer console.",
     ),
     key(
+        "receive",
+        KeyKind::Text,
+        false,
+        "`callback` (default): the platform calls /hook/ID. `long_connection`: the bot keeps a connection to the \
+         platform open and needs no public address; developer console, \"Events & Callbacks\" (事件与回调), \
+         \"Subscription mode\" (订阅方式), for events and for callbacks, while the bot is running.",
+    ),
+    key(
         "encrypt_key",
         KeyKind::Secret,
-        true,
+        false,
         "Encrypt Key; developer console, \"Events & Callbacks\" (事件与回调), \"Encryption strategy\" (加密策略). \
-         Without it callbacks carry no signature.",
+         Required with callbacks: without it they carry no signature.",
     ),
     key(
         "verification_token",
@@ -95,6 +103,13 @@ impl UserIdType {
     }
 }
 
+/// How events come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receive {
+    Callback,
+    LongConnection,
+}
+
 /// The checked settings of one app.
 #[derive(Clone)]
 pub struct Config {
@@ -105,7 +120,9 @@ pub struct Config {
     pub loopback: bool,
     pub app_id: String,
     pub app_secret: Secret,
-    pub encrypt_key: Secret,
+    pub receive: Receive,
+    /// There with [`Receive::Callback`].
+    pub encrypt_key: Option<Secret>,
     pub verification_token: Option<Secret>,
     pub sees_all: bool,
     pub user_id_type: UserIdType,
@@ -145,23 +162,38 @@ impl Config {
                 hint: "copy the App ID from the developer console, page \"Credentials & Basic Info\"".to_owned(),
             });
         }
-        let mut secret = |key: &'static str, hint: &str| match settings.secret(key) {
-            Some(secret) if !secret.is_empty() => Some(secret.clone()),
-            _ => {
+        let app_secret = settings.secret("app_secret").filter(|s| !s.is_empty()).cloned();
+        if app_secret.is_none() {
+            problems.push(KeyProblem {
+                key: "app_secret",
+                what: "it is missing or empty".to_owned(),
+                hint: "copy the App Secret from the developer console".to_owned(),
+            });
+        }
+        let receive = match settings.text("receive") {
+            None | Some("callback") => Receive::Callback,
+            Some("long_connection") => Receive::LongConnection,
+            Some(other) => {
                 problems.push(KeyProblem {
-                    key,
-                    what: "it is missing or empty".to_owned(),
-                    hint: hint.to_owned(),
+                    key: "receive",
+                    what: format!("{other:?} is not known"),
+                    hint: "use callback or long_connection".to_owned(),
                 });
-                None
+                Receive::LongConnection
             }
         };
-        let app_secret = secret("app_secret", "copy the App Secret from the developer console");
-        let encrypt_key = secret(
-            "encrypt_key",
-            "set an Encrypt Key in the developer console (Events & Callbacks, Encryption strategy) and put it here: \
-             without it anybody could send events",
-        );
+        let encrypt_key = settings.secret("encrypt_key").filter(|s| !s.is_empty()).cloned();
+        if encrypt_key.is_none() && receive == Receive::Callback {
+            problems.push(KeyProblem {
+                key: "encrypt_key",
+                what: "it is missing or empty".to_owned(),
+                hint:
+                    "set an Encrypt Key in the developer console (Events & Callbacks, Encryption strategy) and put it \
+                       here: without it anybody could send events; or set receive = \"long_connection\", which needs \
+                       none"
+                        .to_owned(),
+            });
+        }
         let user_id_type = match settings.text("user_id_type") {
             None | Some("user_id") => UserIdType::UserId,
             Some("open_id") => UserIdType::OpenId,
@@ -182,13 +214,14 @@ impl Config {
                 hint: "leave it out: the bot asks the platform for it at start".to_owned(),
             });
         }
-        match (app_secret, encrypt_key) {
-            (Some(app_secret), Some(encrypt_key)) if problems.is_empty() => Ok(Self {
+        match app_secret {
+            Some(app_secret) if problems.is_empty() => Ok(Self {
                 kind,
                 base,
                 loopback,
                 app_id,
                 app_secret,
+                receive,
                 encrypt_key,
                 verification_token: settings.secret("verification_token").filter(|s| !s.is_empty()).cloned(),
                 sees_all: settings.bool("sees_all_messages").unwrap_or(false),

@@ -1,4 +1,4 @@
-//! Feishu and Lark, over HTTP callbacks.
+//! Feishu and Lark, over HTTP callbacks or the long connection.
 //!
 //! What the platform can do for a bot: send, reply, update cards, recall, react, pin and buzz; make
 //! groups and manage their members; native tables, charts and forms in cards; read departments and
@@ -10,9 +10,9 @@
 //! say in a reaction event which chat it was in; give one person's message to everybody in a group
 //! privately. At most five messages a second to one chat, shared with every other bot in it.
 //!
-//! Way in: [`verify`] checks and opens, [`wire`] reads, [`normalise`] and [`content`] translate. The
-//! long connection will bring the same plaintext without signature and encryption; it joins at
-//! [`Feishu::accept`]. Way out: [`calls`] with [`render`], [`card`] and [`escape`], then [`api`],
+//! Way in: [`verify`] checks and opens a callback, [`stream`] brings the same plaintext over the long
+//! connection without signature and encryption; both meet at [`door`], then [`wire`] reads,
+//! [`normalise`] and [`content`] translate. Way out: [`calls`] with [`render`], [`card`] and [`escape`], then [`api`],
 //! whose answers [`codes`] explains.
 
 mod api;
@@ -22,27 +22,29 @@ mod codes;
 mod config;
 mod content;
 mod directory;
+mod door;
 mod escape;
 mod normalise;
 mod render;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod stream;
 mod verify;
 mod wire;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use hutong_model::{
-    Ability, Action, Adapter, Answer, AppId, BoxFuture, Build, CallError, Capabilities, DepartmentId, DepartmentRecord,
-    KeyProblem, Limits, Outcome, Page, PersonRecord, Platform, PlatformEntry, Prepared, RawRequest, Received,
-    Rejection, RenderError, SeeClass, Timestamp, UserId,
+    Ability, Action, Adapter, AppId, BoxFuture, Build, CallError, Capabilities, DepartmentId, DepartmentRecord,
+    KeyProblem, Limits, Link, Outcome, Page, PersonRecord, Platform, PlatformEntry, Prepared, RawRequest, Received,
+    RenderError, SeeClass, Timestamp, UserId,
 };
 
 use api::Api;
-use config::Config;
+use config::{Config, Receive};
+use door::{Door, Trust};
 use normalise::View;
-use verify::Verifier;
-use wire::EventPart;
+use stream::Stream;
 
 /// This crate's line in the program's list of platforms.
 pub const ENTRY: PlatformEntry = PlatformEntry {
@@ -59,11 +61,12 @@ fn build(build: Build) -> Result<Arc<dyn Adapter>, Vec<KeyProblem>> {
 pub struct Feishu {
     app: AppId,
     config: Config,
-    verifier: Verifier,
+    /// Shared with the long connection.
+    door: Arc<Door>,
     capabilities: Capabilities,
     api: Api,
-    /// The bot's own `open_id` as `bot/v3/info` told it.
-    learned: OnceLock<String>,
+    /// When the app is set to it.
+    link: Option<Arc<Stream>>,
 }
 
 impl Feishu {
@@ -77,74 +80,21 @@ impl Feishu {
                 hint: "install the system's CA certificates".to_owned(),
             }]
         })?;
+        let door = Arc::new(Door::new(&config));
+        let link = (config.receive == Receive::LongConnection)
+            .then(|| Arc::new(Stream::new(&config, door.clone(), api.client(), build.clock.clone())));
         Ok(Self {
             app: build.app.clone(),
-            verifier: Verifier::new(
-                config.encrypt_key.clone(),
-                config.verification_token.clone(),
-                config.app_id.clone(),
-                config.tenant_key.clone(),
-            ),
             capabilities: capabilities(&config),
             config,
+            door,
             api,
-            learned: OnceLock::new(),
+            link,
         })
     }
 
     fn view(&self) -> View<'_> {
-        View {
-            user_id_type: self.config.user_id_type,
-            sees_all: self.config.sees_all,
-            bot_open_id: self
-                .config
-                .bot_open_id
-                .as_deref()
-                .or(self.learned.get().map(String::as_str)),
-        }
-    }
-
-    /// Takes plaintext that some door has found genuine (`trusted`), or that may at most be an address
-    /// check. Application and token are compared here, for every door.
-    fn accept(&self, plain: &str, trusted: bool, encrypted: bool, now: Timestamp) -> Result<Received, Rejection> {
-        let envelope = wire::read(plain).map_err(|_| Rejection::Malformed)?;
-        if envelope.kind.as_str() == "url_verification" && !envelope.has_header {
-            // Without encryption only the token speaks for the sender.
-            let known = self.verifier.token_matches(envelope.token.as_str());
-            if !known || !encrypted && !self.verifier.has_token() {
-                return Err(Rejection::BadToken);
-            }
-            let answer = serde_json::json!({ "challenge": envelope.challenge.as_str() });
-            return Ok(Received::Challenge(Answer::json(answer.to_string())));
-        }
-        if !trusted {
-            return Err(Rejection::MissingHeader);
-        }
-        let (app_id, token) = if envelope.has_header {
-            (&envelope.header.app_id, &envelope.header.token)
-        } else {
-            (&envelope.legacy.app_id, &envelope.token)
-        };
-        if !self.verifier.app_matches(
-            app_id.as_str(),
-            envelope.header.tenant_key.as_str(),
-            envelope.has_header,
-        ) {
-            return Err(Rejection::WrongApp);
-        }
-        if !self.verifier.token_matches(token.as_str()) {
-            return Err(Rejection::BadToken);
-        }
-        // A click's answer is read as an instruction; `{}` is "nothing to show".
-        let answer = match envelope.event {
-            EventPart::Click(_) => Answer::json("{}"),
-            _ => Answer::json(r#"{"msg":"success"}"#),
-        };
-        let event = normalise::incoming(&envelope, plain, self.view(), now);
-        Ok(Received::Events {
-            events: vec![event],
-            answer,
-        })
+        self.door.view()
     }
 }
 
@@ -162,9 +112,19 @@ impl Adapter for Feishu {
     }
 
     fn receive(&self, request: &RawRequest<'_>, now: Timestamp) -> Received {
-        self.verifier
+        self.door
+            .verifier
             .open(request, now)
-            .and_then(|opened| self.accept(&opened.plain, opened.signed, opened.encrypted, now))
+            .and_then(|opened| {
+                let trust = if opened.signed {
+                    Trust::Signed
+                } else {
+                    Trust::Unsigned {
+                        encrypted: opened.encrypted,
+                    }
+                };
+                self.door.accept(&opened.plain, trust, now)
+            })
             .unwrap_or_else(Received::Rejected)
     }
 
@@ -203,7 +163,7 @@ impl Adapter for Feishu {
             // At the top level, not below `data` (feishu.md 5.10).
             let bot = &answer["bot"];
             if let Some(open_id) = bot["open_id"].as_str().filter(|id| !id.is_empty()) {
-                let _ = self.learned.set(open_id.to_owned());
+                let _ = self.door.learned.set(open_id.to_owned());
             }
             match bot["activate_status"].as_i64() {
                 Some(2) | None => Ok(()),
@@ -213,6 +173,11 @@ impl Adapter for Feishu {
                 }),
             }
         })
+    }
+
+    fn link(&self) -> Option<Arc<dyn Link>> {
+        let link = self.link.clone()?;
+        Some(link)
     }
 }
 

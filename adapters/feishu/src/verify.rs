@@ -27,10 +27,16 @@ pub const FUTURE_MS: i64 = 5 * 60 * 1000;
 /// The keys of one app.
 #[derive(Clone)]
 pub struct Verifier {
-    encrypt_key: Secret,
+    /// `None` for an app with a long connection only: then no callback is genuine.
+    seal: Option<Seal>,
     verification_token: Option<Secret>,
     app_id: String,
     tenant_key: Option<String>,
+}
+
+#[derive(Clone)]
+struct Seal {
+    encrypt_key: Secret,
     /// Key schedule made once: SHA-256 of the encrypt key.
     cipher: Aes256Dec,
 }
@@ -45,15 +51,16 @@ pub struct Opened {
 
 impl Verifier {
     pub fn new(
-        encrypt_key: Secret,
+        encrypt_key: Option<Secret>,
         verification_token: Option<Secret>,
         app_id: String,
         tenant_key: Option<String>,
     ) -> Self {
-        let key = Sha256::digest(encrypt_key.expose().as_bytes());
         Self {
-            cipher: Aes256Dec::new(&key),
-            encrypt_key,
+            seal: encrypt_key.map(|encrypt_key| Seal {
+                cipher: Aes256Dec::new(&Sha256::digest(encrypt_key.expose().as_bytes())),
+                encrypt_key,
+            }),
             verification_token,
             app_id,
             tenant_key,
@@ -69,7 +76,8 @@ impl Verifier {
         if !request.post {
             return Err(Rejection::Malformed);
         }
-        let signed = self.signature(request, now)?;
+        let seal = self.seal.as_ref().ok_or(Rejection::BadSignature)?;
+        let signed = seal.signature(request, now)?;
         if !signed && request.body.len() > MAX_UNSIGNED {
             return Err(Rejection::MissingHeader);
         }
@@ -86,7 +94,7 @@ impl Verifier {
                 .map_err(|_| Rejection::Malformed)?
                 .to_owned()
         } else {
-            self.decrypt(outer.encrypt.as_str())?
+            seal.decrypt(outer.encrypt.as_str())?
         };
         Ok(Opened {
             plain,
@@ -95,6 +103,28 @@ impl Verifier {
         })
     }
 
+    /// The verification token that the plaintext carries. Not compared when none is configured: the
+    /// signature already speaks for the sender.
+    pub fn token_matches(&self, token: &str) -> bool {
+        match &self.verification_token {
+            Some(expected) => bool::from(expected.expose().as_bytes().ct_eq(token.as_bytes())),
+            None => true,
+        }
+    }
+
+    pub fn has_token(&self) -> bool {
+        self.verification_token.is_some()
+    }
+
+    /// Schema 1.0 events carry the tenant elsewhere and are only counted, so that it is compared for
+    /// schema 2.0.
+    pub fn app_matches(&self, app_id: &str, tenant_key: &str, compare_tenant: bool) -> bool {
+        let tenant = || self.tenant_key.as_deref().is_none_or(|expected| expected == tenant_key);
+        app_id == self.app_id && (!compare_tenant || tenant())
+    }
+}
+
+impl Seal {
     /// `Ok(true)` when the signature is there and right, `Ok(false)` when none of its headers is.
     fn signature(&self, request: &RawRequest<'_>, now: Timestamp) -> Result<bool, Rejection> {
         let timestamp = request.header("x-lark-request-timestamp")?;
@@ -150,26 +180,6 @@ impl Verifier {
         blob.drain(..16);
         String::from_utf8(blob).map_err(|_| Rejection::Undecryptable)
     }
-
-    /// The verification token that the plaintext carries. Not compared when none is configured: the
-    /// signature already speaks for the sender.
-    pub fn token_matches(&self, token: &str) -> bool {
-        match &self.verification_token {
-            Some(expected) => bool::from(expected.expose().as_bytes().ct_eq(token.as_bytes())),
-            None => true,
-        }
-    }
-
-    pub fn has_token(&self) -> bool {
-        self.verification_token.is_some()
-    }
-
-    /// Schema 1.0 events carry the tenant elsewhere and are only counted, so that it is compared for
-    /// schema 2.0.
-    pub fn app_matches(&self, app_id: &str, tenant_key: &str, compare_tenant: bool) -> bool {
-        let tenant = || self.tenant_key.as_deref().is_none_or(|expected| expected == tenant_key);
-        app_id == self.app_id && (!compare_tenant || tenant())
-    }
 }
 
 #[cfg(test)]
@@ -177,8 +187,10 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    fn verifier(key: &str) -> Verifier {
-        Verifier::new(Secret::new(key), None, "cli_a1b2c3d4e5f60718".into(), None)
+    fn verifier(key: &str) -> Seal {
+        Verifier::new(Some(Secret::new(key)), None, "cli_a1b2c3d4e5f60718".into(), None)
+            .seal
+            .unwrap()
     }
 
     #[test]

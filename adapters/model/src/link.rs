@@ -111,6 +111,23 @@ pub trait Link: Send + Sync {
     fn spec(&self) -> LinkSpec;
     /// Asks the platform where to connect. Called anew for every connection.
     fn open<'a>(&'a self) -> BoxFuture<'a, Result<Endpoint, OpenError>>;
+    /// The endpoint answered the upgrade with something else than 101: what that means. `headers` in
+    /// lower case.
+    fn not_upgraded(&self, status: u16, headers: &[(&str, &str)]) -> OpenError {
+        let _ = headers;
+        match status {
+            401 | 403 => OpenError::Refused {
+                code: status.to_string(),
+                text: format!(
+                    "长连接的地址拒绝了我们({status}),请检查应用的凭证与权限 / the endpoint of the long connection refused us ({status}): check the app's credentials and rights"
+                ),
+            },
+            other => OpenError::Unavailable {
+                reason: format!("the endpoint answered {other} instead of upgrading"),
+                after_ms: None,
+            },
+        }
+    }
     /// A fresh state machine for one connection.
     fn session(&self, now: Timestamp) -> Box<dyn LinkSession>;
 }

@@ -15,6 +15,7 @@ pub mod ladder;
 pub mod org;
 pub mod screen;
 pub mod server;
+pub mod sockets;
 pub mod verb;
 
 use hutong_model::{BoxFuture, KeyProblem, Platform, Settings};
