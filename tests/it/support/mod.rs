@@ -335,22 +335,27 @@ pub struct Group(pub String);
 
 impl TestBot {
     pub async fn start(on: On, db: Db) -> Option<Self> {
-        Self::start_as(on, db, false).await
+        Self::start_as(on, db, org(), false).await
+    }
+
+    /// In another company; `u_chen` and `u_gu` must work there.
+    pub async fn start_in(on: On, db: Db, org: Org) -> Option<Self> {
+        Self::start_as(on, db, org, false).await
     }
 
     /// A bot that no platform calls: it receives over a long connection.
     pub async fn start_connected(on: On, db: Db) -> Option<Self> {
-        Self::start_as(on, db, true).await
+        Self::start_as(on, db, org(), true).await
     }
 
-    async fn start_as(on: On, db: Db, long: bool) -> Option<Self> {
+    async fn start_as(on: On, db: Db, org: Org, long: bool) -> Option<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let place = Place::new(db).await?;
         let clock = ManualClock::at(START);
         let stage = if long {
-            Stage::start_connected(on, org(), Arc::new(clock.clone())).await
+            Stage::start_connected(on, org, Arc::new(clock.clone())).await
         } else {
-            Stage::start(on, org(), Arc::new(clock.clone())).await
+            Stage::start(on, org, Arc::new(clock.clone())).await
         };
         let mut config = format!(
             "[store]\nurl = {{ env = \"STORE\" }}\n[company]\nname = \"石榴巷\"\n{}",
