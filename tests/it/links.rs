@@ -7,7 +7,7 @@ use hutong_simkit::{Fault, FaultKind, Verb};
 use crate::support::{Db, On, TestBot};
 
 /// The platforms whose simulator keeps long connections.
-const CONNECTED: [On; 1] = [On::Feishu];
+const CONNECTED: [On; 2] = [On::Feishu, On::DingTalk];
 
 const ENTRIES: &str = "SELECT COUNT(*) AS n FROM ledger_tx";
 
