@@ -87,7 +87,7 @@ impl Hutong {
             crate::delivery::store::end_leases(&store, now)
                 .await
                 .context("looking for what was left half-sent")?;
-            crate::link::lease::end_all(&store, now)
+            crate::link::store::end_all(&store, now)
                 .await
                 .context("ending the leases of long connections")?;
         }
