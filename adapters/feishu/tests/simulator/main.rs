@@ -4,6 +4,8 @@
 mod actions;
 mod clicks;
 mod faults;
+mod reads;
 mod recorded;
+mod requests;
 mod stage;
 mod talk;
