@@ -10,6 +10,7 @@
 
 mod acts;
 mod check;
+mod console;
 mod events;
 mod pbbp2;
 mod rest;
@@ -186,6 +187,7 @@ pub async fn start(options: SimOptions) -> Result<(Arc<FeishuSim>, Served), SimE
     let mut router = sim
         .router()
         .merge(stream::control(&sim))
+        .merge(console::router(&sim))
         .merge(control::router(sim.clone(), bound.stop_token()));
     if let Some(extra) = options.extra {
         router = router.merge(extra);
