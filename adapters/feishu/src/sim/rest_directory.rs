@@ -205,9 +205,14 @@ pub fn calendar(world: &mut World, call: &Call, rest: &[&str]) -> Handled {
             let mut calendar = entry(&id);
             calendar["summary"] = json!(call.text("summary").unwrap_or_default());
             calendar["type"] = json!("shared");
+            if let Some(app) = world.apps.get_mut(&call.app) {
+                app.calendars.insert(id);
+            }
             ok(json!({ "calendar": calendar }))
         }
-        (_, [id, ..]) if *id != own => refuse(191_000, "calendar not found"),
+        (_, [id, ..]) if *id != own && !world.apps.get(&call.app).is_some_and(|a| a.calendars.contains(*id)) => {
+            refuse(191_000, "calendar not found")
+        }
         ("POST", [_, "events"]) => new_event(world, call),
         (method, [_, "events", id, rest @ ..]) => {
             if !world.apps.get(&call.app).is_some_and(|a| a.calendar.contains_key(*id)) {

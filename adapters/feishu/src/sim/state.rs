@@ -99,6 +99,8 @@ pub struct App {
     pub files: HashSet<String>,
     /// Tokens of clicks: until when, and how many updates are left.
     pub click_tokens: HashMap<String, (i64, u32, String)>,
+    /// Shared calendars that this app made.
+    pub calendars: HashSet<String>,
     /// Calendar entries by event id.
     pub calendar: BTreeMap<String, Value>,
 }
@@ -168,6 +170,7 @@ impl World {
                 hook: None,
                 files: HashSet::new(),
                 click_tokens: HashMap::new(),
+                calendars: HashSet::new(),
                 calendar: BTreeMap::new(),
                 options,
             };

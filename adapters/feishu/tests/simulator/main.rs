@@ -8,4 +8,5 @@ mod reads;
 mod recorded;
 mod requests;
 mod stage;
+mod stream;
 mod talk;
