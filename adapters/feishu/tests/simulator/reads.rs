@@ -749,3 +749,78 @@ async fn a_card_too_rich_for_one_is_told_in_several() {
     }
     stage.no_complaints();
 }
+
+#[tokio::test]
+async fn what_admins_do_arrives_as_events() {
+    use hutong_model::Body;
+    use hutong_simkit::SimDepartment;
+    let stage = stage().await;
+    let id = stage.bot().id.clone();
+    let department = |name: &str| SimDepartment {
+        id: "new".into(),
+        parent: Some("eng".into()),
+        name: name.into(),
+    };
+    stage.sim.put_department(department("测试部")).await;
+    stage.sim.put_department(department("质量部")).await;
+    stage.sim.remove_department("new").await.unwrap();
+    stage.sim.choose_menu("u003", &id, "menu_my_points").await.unwrap();
+    let scope = ContactScope {
+        departments: vec!["t7".into()],
+        people: vec![],
+    };
+    stage.sim.set_contact_scope(&id, Some(scope)).await;
+    let bodies: Vec<Body> = stage.take().into_iter().map(|i| i.body).collect();
+    let named = |body: &Body| match body {
+        Body::Department { record, removed, .. } => (record.as_ref().map(|r| r.name.clone()), *removed),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(named(&bodies[0]), (Some("测试部".into()), false));
+    assert_eq!(named(&bodies[1]), (Some("质量部".into()), false));
+    assert_eq!(named(&bodies[2]), (None, true));
+    let menu = Body::Menu {
+        user: user("u003"),
+        key: "menu_my_points".into(),
+    };
+    assert_eq!(bodies[3], menu);
+    assert_eq!(bodies[4], Body::DirectoryScope);
+    // Whoever is outside the scope is not told of any more.
+    let transfer = |person: &str, department: &str| Verb::Transfer {
+        person: person.into(),
+        department: department.into(),
+    };
+    stage.sim.act(transfer("u001", "t8")).await.unwrap();
+    stage.sim.act(transfer("u002", "t7")).await.unwrap();
+    let told: Vec<Body> = stage.take().into_iter().map(|i| i.body).collect();
+    assert!(
+        matches!(&told[..], [Body::Person { user: who, .. }] if *who == user("u002")),
+        "{told:?}"
+    );
+    stage.no_complaints();
+}
+
+#[tokio::test]
+async fn a_group_may_forbid_mentioning_everybody() {
+    use hutong_model::MentionAllPermit;
+    let stage = stage().await;
+    let chat = stage.group(3).await;
+    let permit = || Inline::MentionAll(MentionAllPermit::granted_by("ap-1"));
+    stage.send(&chat, Message::default().paragraph(vec![permit()])).await;
+    stage.sim.forbid_at_all(chat.as_str(), true);
+    for card in [false, true] {
+        let content = Message {
+            card,
+            ..Message::default().paragraph(vec![permit()])
+        };
+        let to = Target::Chat(chat.clone());
+        let refused = stage.run(Action::Send { to, content }).await;
+        assert!(
+            matches!(&refused, Outcome::Rejected { code, .. } if code == "230018"),
+            "{refused:?}"
+        );
+    }
+    // Text that only looks like it goes through.
+    stage
+        .send(&chat, Message::text("<at user_id=\"all\"></at> @_all"))
+        .await;
+}
