@@ -319,7 +319,7 @@ impl Api {
                 ),
             );
         }
-        let body = json!({
+        let mut body = json!({
             "cardTemplateId": card.template_id,
             "outTrackId": format!("{NOBODY}-{}", clock.now().millis()),
             "callbackType": "HTTP",
@@ -327,6 +327,9 @@ impl Api {
             "cardData": { "cardParamMap": { "title": NOBODY } },
             "userIdType": 1,
         });
+        if self.config.streams() {
+            crate::stream::card_callback(&mut body);
+        }
         let answer = self.call(&Request::post("v1.0/card/instances", body)).await;
         let what = ("互动卡片", "interactive cards");
         let other = found.permission("Card.Instance.Write", FindingState::Missing, what, &answer);

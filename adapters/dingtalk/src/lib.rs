@@ -188,7 +188,15 @@ impl Adapter for DingTalk {
     }
 
     fn diagnose<'a>(&'a self, callback: Option<&'a str>) -> BoxFuture<'a, Vec<Finding>> {
-        Box::pin(self.api.diagnose(callback, self.clock.as_ref()))
+        // An address counts where pushes to it could be proved.
+        let callback = callback.filter(|_| self.api.config.takes_pushes());
+        Box::pin(async move {
+            let mut found = self.api.diagnose(callback, self.clock.as_ref()).await;
+            if let Some(stream) = &self.stream {
+                found.extend(stream.diagnose().await);
+            }
+            found
+        })
     }
 
     fn statistics<'a>(
