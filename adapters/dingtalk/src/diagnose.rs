@@ -11,6 +11,7 @@ use crate::api::Api;
 use crate::codes::{self, Class, permission_missing};
 use crate::day;
 use crate::http::{Failure, Request};
+use crate::stream;
 use crate::wire;
 
 /// An id that nobody has.
@@ -144,7 +145,14 @@ impl Api {
             format!("平台无法查询事件订阅：请在 开发者后台 > 事件订阅 勾选 {EVENTS}"),
             format!("the platform cannot be asked about subscriptions: tick {EVENTS} in developer console > events"),
         );
-        if let Some(url) = callback {
+        if self.config.streams() {
+            found.add(
+                "callback",
+                FindingState::Unknown,
+                "请确认 事件订阅 与 机器人 > 消息接收 都选了 Stream 模式：两处各自设置",
+                "make sure that both event subscription and robot > message receiving are set to Stream mode",
+            );
+        } else if let Some(url) = callback {
             found.add(
                 "callback",
                 FindingState::Unknown,
@@ -328,7 +336,7 @@ impl Api {
             "userIdType": 1,
         });
         if self.config.streams() {
-            crate::stream::card_callback(&mut body);
+            stream::card_callback(&mut body);
         }
         let answer = self.call(&Request::post("v1.0/card/instances", body)).await;
         let what = ("互动卡片", "interactive cards");
