@@ -188,12 +188,10 @@ impl Adapter for DingTalk {
     }
 
     fn diagnose<'a>(&'a self, callback: Option<&'a str>) -> BoxFuture<'a, Vec<Finding>> {
-        // An address counts where pushes to it could be proved.
-        let callback = callback.filter(|_| self.api.config.takes_pushes());
         Box::pin(async move {
             let mut found = self.api.diagnose(callback, self.clock.as_ref()).await;
             if let Some(stream) = &self.stream {
-                found.extend(stream.diagnose().await);
+                found.push(stream.diagnose().await);
             }
             found
         })
