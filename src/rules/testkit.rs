@@ -264,6 +264,7 @@ pub fn env(apps: Vec<Arc<FakeAdapter>>) -> Arc<Env> {
         company_name: "海星科技".to_owned(),
         post_to: BTreeMap::new(),
         public_url: None,
+        links: Default::default(),
     })
 }
 

@@ -584,6 +584,7 @@ pub(crate) mod tests {
         }
     }
 
+    #[test]
     fn further_keys_are_checked_too() {
         let with = |key: &str, value| Config::read(&AppId::new("dt").unwrap(), &settings().with(key, value));
         let text = |t: &str| SettingValue::Text(t.into());

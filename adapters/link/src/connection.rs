@@ -16,7 +16,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::host::{LinkHost, Options};
+use crate::host::{Cause, LinkHost, Options};
 use crate::transport::{ConnectError, Io, Transport};
 
 /// The longest silence that any platform is allowed.
@@ -56,6 +56,7 @@ pub(crate) enum End {
         text: String,
     },
     Unavailable {
+        cause: Cause,
         reason: String,
         after: Option<Duration>,
     },
@@ -66,8 +67,9 @@ pub(crate) enum End {
 }
 
 impl End {
-    fn lost(reason: impl Into<String>) -> Self {
+    fn lost(cause: Cause, reason: impl Into<String>) -> Self {
         End::Unavailable {
+            cause,
             reason: reason.into(),
             after: None,
         }
@@ -79,6 +81,7 @@ impl From<OpenError> for End {
         match error {
             OpenError::Refused { code, text } => End::Refused { code, text },
             OpenError::Unavailable { reason, after_ms } => End::Unavailable {
+                cause: Cause::NoEndpoint,
                 reason,
                 after: after_ms.map(Duration::from_millis),
             },
@@ -158,15 +161,18 @@ async fn ordered(orders: &mut watch::Receiver<Retire>, least: Retire) {
 }
 
 async fn open(shared: &Shared) -> Result<Socket, End> {
-    let endpoint = timeout(shared.options.open, shared.link.open())
-        .await
-        .map_err(|_| End::lost("the platform does not say where to connect: no answer in time"))??;
+    let endpoint = timeout(shared.options.open, shared.link.open()).await.map_err(|_| {
+        End::lost(
+            Cause::NoEndpoint,
+            "the platform does not say where to connect: no answer in time",
+        )
+    })??;
     let connected = timeout(
         shared.options.connect,
         shared.transport.connect(&endpoint, &shared.spec),
     )
     .await
-    .map_err(|_| End::lost("the endpoint does not answer in time"))?;
+    .map_err(|_| End::lost(Cause::NoConnection, "the endpoint does not answer in time"))?;
     let io = connected.map_err(|error| match error {
         ConnectError::NotAllowed(why) => End::Refused {
             code: "endpoint".into(),
@@ -179,7 +185,7 @@ async fn open(shared: &Shared) -> Result<Socket, End> {
             let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             shared.link.not_upgraded(status, &headers).into()
         }
-        ConnectError::Failed(reason) => End::lost(reason),
+        ConnectError::Failed(reason) => End::lost(Cause::NoConnection, reason),
     })?;
     let max = Some(shared.spec.max_frame);
     let config = WebSocketConfig::default()
@@ -261,11 +267,11 @@ impl Live {
                 }
                 () = sleep_until(self.heard + quiet), if reading => {
                     self.farewell().await;
-                    return Ok(End::lost(format!("nothing was heard for {} s", quiet.as_secs())));
+                    return Ok(End::lost(Cause::Silence, format!("nothing was heard for {} s", quiet.as_secs())));
                 }
                 () = maybe(ready_by) => {
                     self.farewell().await;
-                    return Ok(End::lost("the platform did not accept the connection in time"));
+                    return Ok(End::lost(Cause::NotAccepted, "the platform did not accept the connection in time"));
                 }
                 () = maybe(self.drain_until) => {
                     self.retire().await?;
@@ -303,7 +309,7 @@ impl Live {
                             why = format!("{why}: {} {}", u16::from(frame.code), frame.reason.as_str());
                             why.truncate(why.floor_char_boundary(200));
                         }
-                        return Err(End::lost(why));
+                        return Err(End::lost(Cause::Closed, why));
                     }
                     Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return Ok(()),
                 }
@@ -312,9 +318,12 @@ impl Live {
                 if matches!(error, Error::Capacity(_)) {
                     self.shared.host.rejected(Rejection::TooLarge);
                 }
-                return Err(End::lost(format!("the connection broke: {}", plain(&error))));
+                return Err(End::lost(
+                    Cause::Broken,
+                    format!("the connection broke: {}", plain(&error)),
+                ));
             }
-            None => return Err(End::lost("the connection ended without a word")),
+            None => return Err(End::lost(Cause::Broken, "the connection ended without a word")),
         };
         let steps = self.session.received(frame, self.shared.clock.now());
         self.act(steps).await
@@ -362,7 +371,7 @@ impl Live {
                     return Err(match reason {
                         CloseReason::Refused { code, text } => End::Refused { code, text },
                         CloseReason::Evicted => End::Evicted,
-                        CloseReason::Failed(why) => End::lost(why),
+                        CloseReason::Failed(why) => End::lost(Cause::Protocol, why),
                         CloseReason::Rotate => End::Done("ended by the session"),
                     });
                 }
@@ -374,8 +383,9 @@ impl Live {
     async fn write(&mut self, message: Message) -> Flow {
         match timeout(self.shared.options.write, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(End::lost(format!("cannot write: {}", plain(&error)))),
+            Ok(Err(error)) => Err(End::lost(Cause::Broken, format!("cannot write: {}", plain(&error)))),
             Err(_) => Err(End::lost(
+                Cause::Broken,
                 "the platform does not read: a message could not be written in time",
             )),
         }

@@ -50,6 +50,8 @@ pub enum LinkNote {
     Rotating,
     /// There is no connection, or the next one could not be opened.
     Lost {
+        cause: Cause,
+        /// In detail, for logs. No secrets, nothing that people wrote.
         reason: String,
         retry_in: Duration,
         /// Another connection still works (it was to be rotated).
@@ -71,6 +73,44 @@ pub enum LinkNote {
     /// A defect of a session; it was contained.
     Panicked,
     Stopped,
+}
+
+/// What ended a connection, or kept it from coming about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The platform did not say where to connect.
+    NoEndpoint,
+    NoConnection,
+    /// Connected, and not accepted in time.
+    NotAccepted,
+    /// Nothing was heard for too long.
+    Silence,
+    /// Closed by the platform.
+    Closed,
+    /// Ended without a word, or beyond repair.
+    Broken,
+    /// It does not speak the protocol as we know it, or an answer is missing.
+    Protocol,
+    /// In good order.
+    Ended,
+    /// A defect of our own.
+    Defect,
+}
+
+impl Cause {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::NoEndpoint => "no_endpoint",
+            Cause::NoConnection => "no_connection",
+            Cause::NotAccepted => "not_accepted",
+            Cause::Silence => "silence",
+            Cause::Closed => "closed",
+            Cause::Broken => "broken",
+            Cause::Protocol => "protocol",
+            Cause::Ended => "ended",
+            Cause::Defect => "defect",
+        }
+    }
 }
 
 /// Times and bounds. The defaults are those of the specification; tests shorten them.

@@ -13,7 +13,7 @@ mod runner;
 mod transport;
 
 pub use fragments::{FragmentError, FragmentLimits, Fragments};
-pub use host::{Hold, LinkHost, LinkNote, Options, TimerClock};
+pub use host::{Cause, Hold, LinkHost, LinkNote, Options, TimerClock};
 pub use runner::run;
 pub use transport::{ConnectError, HttpTransport, Io, Transport, TransportError, allowed};
 

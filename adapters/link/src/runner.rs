@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Jitter;
 use crate::connection::{End, Retire, Said, Shared, connection};
-use crate::host::{Hold, LinkHost, LinkNote, Options};
+use crate::host::{Cause, Hold, LinkHost, LinkNote, Options};
 use crate::transport::Transport;
 
 /// Connections that wait for their announced end.
@@ -268,56 +268,12 @@ impl Runner {
             self.attempt = 0;
             self.quick = 0;
         }
-        let options = self.shared.options.clone();
-        let connected = self.find(Role::Primary).is_some();
-        let (wait, note): (Duration, Box<dyn FnOnce(Duration) -> LinkNote>) = match end {
-            End::Refused { code, text } => {
-                let wait = options.refused + self.jitter.up_to(options.refused / 30);
-                let note = move |retry_in| LinkNote::Refused {
-                    code,
-                    text,
-                    retry_in,
-                    connected,
-                };
-                (wait, Box::new(note))
-            }
-            End::Evicted => {
-                let wait = options.evicted + self.jitter.up_to(options.evicted / 30);
-                (wait, Box::new(|retry_in| LinkNote::Evicted { retry_in }))
-            }
-            End::Unavailable { reason, after } => {
-                let wait = self.back_off() + after.unwrap_or_default().min(MAX_AFTER);
-                (
-                    wait,
-                    Box::new(move |retry_in| LinkNote::Lost {
-                        reason,
-                        retry_in,
-                        connected,
-                    }),
-                )
-            }
-            End::Done(why) => {
-                let reason = why.to_owned();
-                (
-                    self.back_off(),
-                    Box::new(move |retry_in| LinkNote::Lost {
-                        reason,
-                        retry_in,
-                        connected,
-                    }),
-                )
-            }
-            End::Panicked => {
-                let reason = "a defect of the session".to_owned();
-                (
-                    self.back_off(),
-                    Box::new(move |retry_in| LinkNote::Lost {
-                        reason,
-                        retry_in,
-                        connected,
-                    }),
-                )
-            }
+        let (refused, evicted) = (self.shared.options.refused, self.shared.options.evicted);
+        let wait = match &end {
+            End::Refused { .. } => refused + self.jitter.up_to(refused / 30),
+            End::Evicted => evicted + self.jitter.up_to(evicted / 30),
+            End::Unavailable { after, .. } => self.back_off() + after.unwrap_or_default().min(MAX_AFTER),
+            End::Done(_) | End::Panicked => self.back_off(),
         };
         // While another one is being opened, or is due sooner, that one counts.
         let (retry_in, at) = match (self.find(Role::Next).is_some(), self.next_at) {
@@ -326,7 +282,25 @@ impl Runner {
             _ => (wait, Some(now + wait)),
         };
         self.next_at = at;
-        self.note(note(retry_in));
+        let connected = self.find(Role::Primary).is_some();
+        let lost = |cause, reason| LinkNote::Lost {
+            cause,
+            reason,
+            retry_in,
+            connected,
+        };
+        self.note(match end {
+            End::Refused { code, text } => LinkNote::Refused {
+                code,
+                text,
+                retry_in,
+                connected,
+            },
+            End::Evicted => LinkNote::Evicted { retry_in },
+            End::Unavailable { cause, reason, .. } => lost(cause, reason),
+            End::Done(why) => lost(Cause::Ended, why.to_owned()),
+            End::Panicked => lost(Cause::Defect, "a defect of the session".to_owned()),
+        });
     }
 
     /// The wait after one more failure.

@@ -37,13 +37,13 @@ pub(crate) fn notice(message: &Message) -> Option<Value> {
                     }
                 }
                 // A link inside a sentence stays in it.
-                if links.len() > before && !line.trim().is_empty() {
+                if links.len() > before && !clean(&line).trim().is_empty() {
                     return None;
                 }
                 words.push(line);
             }
             // Pairs without a heading: nothing of them is lost in the card's list.
-            Block::Table(table) if table.columns.iter().all(|c| c.trim().is_empty()) && pairs.is_empty() => {
+            Block::Table(table) if table.columns.iter().all(|c| clean(c).trim().is_empty()) && pairs.is_empty() => {
                 for row in &table.rows {
                     match &row[..] {
                         [key, value] if within(key, KEY) && within(value, VALUE) => {
@@ -68,7 +68,7 @@ pub(crate) fn notice(message: &Message) -> Option<Value> {
     }
     let jumps: Vec<Value> = links
         .iter()
-        .filter(|(label, _)| !label.trim().is_empty())
+        .filter(|(label, _)| !clean(label).trim().is_empty())
         .map(|(label, url)| json!({"type": 1, "title": card_leaf(label, 60), "url": url}))
         .collect();
     let mut card = json!({

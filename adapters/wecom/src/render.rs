@@ -14,7 +14,7 @@ use hutong_model::{Block, Button, Chart, Field, FieldKind, Inline, Message, Rend
 use serde_json::{Value, json};
 
 use crate::card::{CARD_TEXT, LONG_CARD_TEXT, card_body, cards};
-use crate::text::{Dialect, clean, cut, fit, guard, leaf, line_leaf, safe_url};
+use crate::text::{Dialect, cut, fit, guard, leaf, line_leaf, safe_url};
 
 /// Bytes kept free in messages that get an invisible mark, see [`crate::api`].
 pub const MARK_BYTES: usize = 48;
@@ -736,7 +736,7 @@ fn number(value: f64) -> String {
 
 /// A group name: at most 50 characters, which the platform would cut to silently (document 90245).
 pub fn chat_name(name: &str) -> Result<String, RenderError> {
-    let name = clean(name).replace('\n', " ");
+    let name = line_leaf(name, Dialect::Plain);
     let name: String = name.trim().chars().take(50).collect();
     if name.is_empty() {
         return Err(RenderError::Invalid("a group needs a name".into()));

@@ -361,6 +361,244 @@ fn callbacks_become_the_reviewed_events() {
     assert_eq!(keys.len(), seen.len(), "different events have different keys");
 }
 
+fn stems(folder: &str) -> Vec<String> {
+    let path = format!("{}/tests/vectors/{folder}", env!("CARGO_MANIFEST_DIR"));
+    let mut all: Vec<String> = std::fs::read_dir(path)
+        .unwrap()
+        .map(|f| f.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    all.sort();
+    all
+}
+
+fn file(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/tests/vectors/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn as_json(event: &hutong_model::Incoming) -> Value {
+    json!({"key": event.key, "lane": event.lane, "at": event.occurred_at.millis(), "body": event.body})
+}
+
+/// Every plain file, without its envelope, is the same event; what has none is named.
+#[test]
+fn every_file_of_the_vectors_is_an_event_that_was_reviewed() {
+    let expected: serde_json::Map<String, Value> = serde_json::from_str(
+        &std::fs::read_to_string(format!("{}/tests/expected-events.json", env!("CARGO_MANIFEST_DIR"))).unwrap(),
+    )
+    .unwrap();
+    let (mut xml, mut bot, mut replies) = (0, 0, 0);
+    for name in stems("callbacks-xml") {
+        if name.starts_with("reply-") {
+            replies += 1;
+            continue;
+        }
+        let element = hutong_wecom::wire::Element::parse(&file(&format!("callbacks-xml/{name}.xml"))).unwrap();
+        let event = hutong_wecom::normalise::app(&element).unwrap();
+        assert_eq!(Some(&as_json(&event)), expected.get(&format!("cb-{name}")), "{name}");
+        xml += 1;
+    }
+    let identity = hutong_wecom::normalise::BotSelf {
+        name: "RobotA",
+        id: None,
+    };
+    for name in stems("aibot") {
+        if name.starts_with("reply-") || name.starts_with("response_url-") {
+            replies += 1;
+            continue;
+        }
+        let callback = serde_json::from_str(&file(&format!("aibot/{name}.json"))).unwrap();
+        let event = hutong_wecom::normalise::bot(&callback, identity, NOW).unwrap();
+        let known = expected.get(&format!("aibot-cb-{name}"));
+        let mut ours = as_json(&event);
+        match known {
+            Some(known) => {
+                // A message has no time of its own: it is that of the request, and what depends on it.
+                if callback.create_time.is_none() {
+                    ours["at"] = known["at"].clone();
+                    ours["body"]["reply_context"] = known["body"]["reply_context"].clone();
+                    if known["body"].get("reply_context").is_none() {
+                        ours["body"].as_object_mut().unwrap().remove("reply_context");
+                    }
+                }
+                assert_eq!(&ours, known, "{name}");
+            }
+            // Only on the long connection, or only known from a plug-in.
+            None => match name.as_str() {
+                "event-auth_change_event-plugin" => {
+                    assert_eq!(
+                        event.body,
+                        Body::Other {
+                            name: "auth_change_event".into()
+                        }
+                    );
+                }
+                "event-disconnected_event-ws" => {
+                    assert_eq!(
+                        event.body,
+                        Body::Other {
+                            name: "disconnected_event".into()
+                        }
+                    );
+                }
+                "msg-image-single-ws" => {
+                    let Body::Message(message) = &event.body else { panic!() };
+                    assert_eq!(message.attachments.len(), 1);
+                }
+                other => panic!("{other} is not in the reviewed file"),
+            },
+        }
+        bot += 1;
+    }
+    assert_eq!((xml, bot, replies), (46, 26, 5 + 15));
+}
+
+/// What the vectors do not hold: kinds that no rule uses are events without meaning, never an error.
+#[test]
+fn kinds_without_a_use_are_acknowledged() {
+    for (kind, more) in [
+        (
+            "open_approval_change",
+            "<ApprovalInfo><ThirdNo>1</ThirdNo></ApprovalInfo>",
+        ),
+        ("share_agent_change", ""),
+        ("share_chain_change", ""),
+        ("scancode_push", "<EventKey>k</EventKey>"),
+        ("pic_sysphoto", "<EventKey>k</EventKey>"),
+        ("location_select", "<EventKey>k</EventKey>"),
+        ("sys_approval_change", ""),
+        ("kf_msg_or_event", "<Token>t</Token>"),
+        ("something_new", ""),
+    ] {
+        let xml = format!(
+            "<xml><ToUserName>ww1</ToUserName><FromUserName>zhangsan</FromUserName><CreateTime>1795305600</CreateTime><MsgType>event</MsgType><Event>{kind}</Event>{more}<AgentID>1000002</AgentID></xml>"
+        );
+        let element = hutong_wecom::wire::Element::parse(&xml).unwrap();
+        let event = hutong_wecom::normalise::app(&element).unwrap();
+        assert_eq!(event.body, Body::Other { name: kind.into() });
+    }
+}
+
+/// A quoted message shows its words as they were written, mentions and addresses too.
+#[test]
+fn a_quote_reads_as_it_was_written() {
+    let callback = json!({
+        "msgid": "m1", "chattype": "group", "chatid": "wr1", "from": {"userid": "zhangsan"}, "msgtype": "text",
+        "text": {"content": "@RobotA 这个怎么看"},
+        "quote": {"msgtype": "text", "text": {"content": "@王五 看 https://example.org/a `@x`\n第二行 a@b.c"}},
+    });
+    let callback = serde_json::from_value(callback).unwrap();
+    let identity = hutong_wecom::normalise::BotSelf {
+        name: "RobotA",
+        id: None,
+    };
+    let event = hutong_wecom::normalise::bot(&callback, identity, NOW).unwrap();
+    let Body::Message(message) = event.body else { panic!() };
+    assert_eq!(message.text(), "这个怎么看");
+    assert_eq!(
+        message.attachments[0].handle,
+        "@王五 看 https://example.org/a @x\n第二行 a@b.c"
+    );
+}
+
+/// While the admin changes token or key, callbacks signed with either are taken, and an answer is
+/// sealed with the keys that opened the request.
+#[test]
+fn keys_before_a_change_are_still_accepted() {
+    const NEW_AES: &str = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C";
+    const OLD_AES: &str = "DFOmmvA4o137YbkaiMhizhiMGRe3vRL2sVgQKYUIaxw";
+    let case = &cases("callbacks-encrypted.json")[0];
+    let got = |settings| {
+        let door = hutong_wecom::WeCom::new(common::build("wecom", settings)).unwrap();
+        let query = case["query_string"].as_str().unwrap();
+        matches!(
+            post(&door, query, case["body"].as_str().unwrap().as_bytes(), NOW),
+            Received::Events { .. }
+        )
+    };
+    let corp = "ww1a2b3c4d5e6f7081";
+    let new = || common::app_settings("NewToken", NEW_AES, corp);
+    let old_token = || common::secret("AppCbToken20261123");
+    let old_aes = || common::secret(OLD_AES);
+    assert!(!got(new()), "only the new ones");
+    assert!(
+        got(new()
+            .with("token_previous", old_token())
+            .with("aes_key_previous", old_aes())),
+        "both changed"
+    );
+    assert!(!got(new().with("token_previous", old_token())), "the key is another");
+    assert!(
+        got(common::app_settings("NewToken", OLD_AES, corp).with("token_previous", old_token())),
+        "only the token changed"
+    );
+    assert!(
+        got(common::app_settings("AppCbToken20261123", NEW_AES, corp).with("aes_key_previous", old_aes())),
+        "only the key changed"
+    );
+    // A forged one is refused by both pairs.
+    for case in cases("negative.json").iter().filter(|c| c["expect"]["ok"] != true) {
+        let c = &case["credentials"];
+        let (token, aes, id) = (
+            c["token"].as_str().unwrap(),
+            c["encoding_aes_key"].as_str().unwrap(),
+            c["receiveid"].as_str().unwrap(),
+        );
+        let door = match id {
+            "" => hutong_wecom::WeCom::new(common::build(
+                "wecom_aibot",
+                common::bot_settings("NewToken", NEW_AES)
+                    .with("token_previous", common::secret(token))
+                    .with("aes_key_previous", common::secret(aes)),
+            )),
+            id => hutong_wecom::WeCom::new(common::build(
+                "wecom",
+                common::app_settings("NewToken", NEW_AES, id)
+                    .with("token_previous", common::secret(token))
+                    .with("aes_key_previous", common::secret(aes)),
+            )),
+        }
+        .unwrap();
+        let query = case["query_string"].as_str().unwrap();
+        let got = match case["body"].as_str() {
+            Some(body) => post(&door, query, body.as_bytes(), NOW),
+            None => get(&door, query, NOW),
+        };
+        assert!(matches!(got, Received::Rejected(_)), "{}", case["id"]);
+    }
+    // The welcome opens with the old keys when the request came with them.
+    let settings = common::bot_settings("NewToken", NEW_AES)
+        .with("token_previous", common::secret("BotCbToken20261123"))
+        .with(
+            "aes_key_previous",
+            common::secret("hglp0csbjp0dWw1xoG2WRmsbcUetmg3y3PPrapRMyn0"),
+        )
+        .with("welcome", common::text("你好"));
+    let door = hutong_wecom::WeCom::new(common::build("wecom_aibot", settings)).unwrap();
+    let case = &cases("aibot-callbacks-encrypted.json")[0];
+    let query = case["query_string"].as_str().unwrap();
+    let Received::Events { answer, .. } = post(&door, query, case["body"].as_str().unwrap().as_bytes(), NOW) else {
+        panic!()
+    };
+    let reply: Value = serde_json::from_slice(&answer.body).unwrap();
+    let sealed = Query {
+        signature: reply["msgsignature"].as_str().unwrap().into(),
+        timestamp: reply["timestamp"].to_string(),
+        nonce: reply["nonce"].as_str().unwrap().into(),
+        echostr: None,
+    };
+    assert!(
+        keys_of(case)
+            .open(&sealed, reply["encrypt"].as_str().unwrap(), NOW)
+            .unwrap()
+            .contains("你好")
+    );
+    // Wrong ones are told by their own names.
+    for (key, value) in [("aes_key_previous", "short"), ("token_previous", "with space")] {
+        let problems = hutong_wecom::WeCom::new(common::build("wecom", new().with(key, common::secret(value))));
+        assert_eq!(problems.err().unwrap()[0].key, key);
+    }
+}
+
 #[test]
 fn a_welcome_is_said_in_the_callback_and_opens_with_the_same_key() {
     let settings = common::bot_settings("BotCbToken20261123", "hglp0csbjp0dWw1xoG2WRmsbcUetmg3y3PPrapRMyn0")
