@@ -259,6 +259,11 @@ fn environment(config: &Checked, key: Secret) -> Env {
             .iter()
             .map(|l| (l.heard.clone(), l.post.clone()))
             .collect(),
+        chat_names: config
+            .chat_links
+            .iter()
+            .filter_map(|l| Some((l.heard.clone(), l.name.clone()?)))
+            .collect(),
         public_url: config.server.public_url.clone(),
     }
 }
