@@ -2,6 +2,7 @@
 //! knows them all.
 
 mod chores;
+mod metrics;
 mod store;
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,11 +24,13 @@ use crate::access::store::{Grant, Subject, sync_config_roles};
 use crate::access::token::Signer;
 use crate::cli::check::dates;
 use crate::config::{Checked, Language, Who};
-use crate::delivery::{Delivery, DeliveryOptions};
+use crate::delivery::{Delivery, DeliveryMetrics, DeliveryOptions};
 use crate::dispatch::{Ages, Dispatcher};
 use crate::inbox::worker::{InboxSink, WorkMetrics, Worker};
 use crate::inbox::{Inbox, InboxOptions};
 use crate::ingress::{self, Ingress, IngressMetrics};
+use crate::link::Links;
+use crate::link::board::Board;
 use crate::rules::columns::when::Calendar;
 use crate::rules::service::Service;
 use crate::rules::{App, Env, Rule};
@@ -49,6 +52,9 @@ pub struct Hutong {
     pub rules: Vec<Arc<dyn Rule>>,
     pub trace: Trace,
     pub work_metrics: Arc<WorkMetrics>,
+    pub delivery_metrics: Arc<DeliveryMetrics>,
+    /// How the long connections stand.
+    pub links: Board,
     worker: Arc<Worker>,
     /// Rung when effects were committed.
     effects: Arc<Notify>,
@@ -81,12 +87,22 @@ impl Hutong {
             crate::delivery::store::end_leases(&store, now)
                 .await
                 .context("looking for what was left half-sent")?;
+            crate::link::lease::end_all(&store, now)
+                .await
+                .context("ending the leases of long connections")?;
         }
         let key = store::signing_key(&store, now)
             .await
             .context("reading the signing key")?;
         enter_roles(&store, &config, now).await.context("entering the roles")?;
-        let env = Arc::new(ArcSwap::from_pointee(environment(&config, key)));
+        let links = Board::of(
+            config
+                .apps
+                .iter()
+                .filter(|a| a.adapter.link().is_some())
+                .map(|a| a.id.clone()),
+        );
+        let env = Arc::new(ArcSwap::from_pointee(environment(&config, key, links.clone())));
         let options = InboxOptions {
             keep: config.retention.dedupe,
             ..InboxOptions::default()
@@ -157,19 +173,48 @@ impl Hutong {
             rules,
             trace,
             work_metrics,
+            delivery_metrics: delivery.metrics.clone(),
+            links,
             worker,
             effects,
             driven: Mutex::new(Some(Driven { delivery, scheduler })),
         })
     }
 
-    /// Callbacks and the pages for machines.
+    /// Callbacks and the pages for machines: `/healthz`, `/readyz`, `/metrics`.
     pub fn router(&self) -> Router {
         let health = Router::new()
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .with_state(self.store.clone());
-        ingress::router(self.ingress.clone()).merge(health)
+        ingress::router(self.ingress.clone())
+            .merge(health)
+            .merge(metrics::router(self))
+    }
+
+    /// Opens the long connections of the apps that receive over one, and keeps them open until
+    /// cancelled. Part of [`Hutong::start`]; alone where the rest is driven by [`Hutong::settle`].
+    pub fn connect(&self, tasks: &TaskTracker, cancel: &CancellationToken) {
+        let links = self
+            .config
+            .apps
+            .iter()
+            .filter_map(|a| Some((a.id.clone(), a.adapter.link()?)))
+            .collect();
+        let mut rng = rand::rng();
+        Links {
+            links,
+            board: self.links.clone(),
+            store: self.store.clone(),
+            inbox: self.inbox.clone(),
+            clock: self.clock.clone(),
+            metrics: self.ingress.metrics.clone(),
+            effects: self.effects.clone(),
+            holder: format!("{:016x}", rng.next_u64()),
+            seed: rng.next_u64(),
+            options: hutong_link::Options::default(),
+        }
+        .start(tasks, cancel);
     }
 
     /// Starts everything that runs by itself. Ends when cancelled.
@@ -182,6 +227,7 @@ impl Hutong {
             tasks.spawn(delivery.run(cancel.clone()));
             tasks.spawn(scheduler.run(cancel.clone()));
         }
+        self.connect(&tasks, cancel);
         chores::spawn(&tasks, self, cancel);
         tasks.close();
         tasks
@@ -231,7 +277,7 @@ fn calendar(config: &Checked, now: Timestamp) -> Calendar {
     }
 }
 
-fn environment(config: &Checked, key: Secret) -> Env {
+fn environment(config: &Checked, key: Secret, links: Board) -> Env {
     let apps: BTreeMap<_, _> = config
         .apps
         .iter()
@@ -265,6 +311,7 @@ fn environment(config: &Checked, key: Secret) -> Env {
             .filter_map(|l| Some((l.heard.clone(), l.name.clone()?)))
             .collect(),
         public_url: config.server.public_url.clone(),
+        links,
     }
 }
 

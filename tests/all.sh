@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what is missing on a Debian machine with Rust and Node, then runs every check and test:
-# format, lints, licences, unit and story tests on SQLite and on a real PostgreSQL, crash tests and
-# the browser test. About ten minutes on two cores.
+# format, lints, licences, unit and story tests on SQLite and on a real PostgreSQL, crash tests, the
+# browser test, and the platforms' official SDKs against the simulators.
 #
 #   tests/all.sh            everything
-#   tests/all.sh --quick    without the release build, the browser and the dependency check
+#   tests/all.sh --quick    without the release build, the browser, the SDKs and the dependency check
 set -euo pipefail
 cd "$(dirname "$0")/.."
 quick=no
@@ -16,6 +16,7 @@ need=()
 [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || command -v initdb >/dev/null || need+=(postgresql)
 if [ $quick = no ]; then
   command -v chromium >/dev/null || need+=(chromium fonts-noto-cjk)
+  python3 -c 'import ensurepip, venv' 2>/dev/null || need+=(python3-venv)
 fi
 if [ ${#need[@]} -gt 0 ]; then
   sudo=""
@@ -41,6 +42,8 @@ if [ $quick = no ]; then
   say "the demo, in a browser"
   cargo build --release --locked
   tests/browser/run.sh target/release/hutong
+  say "the official SDKs"
+  tests/interop/run.sh target/release/hutong
   say "licences, bans and sources"
   command -v cargo-deny >/dev/null || cargo install cargo-deny --locked
   cargo deny --log-level error check licenses bans sources

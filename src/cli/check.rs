@@ -187,13 +187,17 @@ impl<'a> Report<'a> {
         for app in &checked.apps {
             let caps = app.adapter.capabilities();
             lines.push(String::new());
-            lines.push(format!(
-                "{} {} ({})  /hook/{}",
-                pick("应用", "app"),
-                app.id,
-                app.kind,
-                app.id
-            ));
+            lines.push(format!("{} {} ({})", pick("应用", "app"), app.id, app.kind));
+            lines.push(match app.adapter.link() {
+                Some(_) => format!(
+                    "  {}",
+                    pick(
+                        "接收: 长连接 (不需要回调地址)",
+                        "receives: over a long connection (no callback address needed)"
+                    )
+                ),
+                None => format!("  {} /hook/{}", pick("接收: 回调", "receives: callbacks at"), app.id),
+            });
             let sees: Vec<String> = SEES
                 .iter()
                 .filter(|(class, ..)| caps.sees(*class))
@@ -263,7 +267,8 @@ impl<'a> Report<'a> {
                     "id": app.id,
                     "platform": app.kind,
                     "company": app.company,
-                    "hook": format!("/hook/{}", app.id),
+                    "receive": if app.adapter.link().is_some() { "long_connection" } else { "callback" },
+                    "hook": app.adapter.link().is_none().then(|| format!("/hook/{}", app.id)),
                     "sees": caps.sees,
                     "can": caps.can,
                     "remarks": caps.remarks.iter().map(|(zh, en)| json!({ "zh": zh, "en": en })).collect::<Vec<_>>(),
@@ -405,12 +410,14 @@ every = { weekday = "fri", time = "16:00" }
         hutong.toml: 没有问题
         公司 本公司 · Asia/Shanghai · 数据库 sqlite://data/hutong.db
 
-        应用 fs (fake)  /hook/fs
+        应用 fs (fake)
+          接收: 回调 /hook/fs
           看得见: @ 机器人的消息、私聊、点击 (V2)
           能做: 发到群、发私信、建群、拉人、读部门、读人员、群里的按钮
           说明: 群里只能收到 @ 机器人的消息。
 
-        应用 wx (fake_private)  /hook/wx
+        应用 wx (fake_private)
+          接收: 回调 /hook/wx
           看得见: @ 机器人的消息、私聊、点击 (V2)
           能做: 发私信
           说明: 群里只能收到 @ 机器人的消息。
@@ -457,7 +464,8 @@ every = { weekday = "fri", time = "16:00" }
         hutong.toml: no problems
         company 本公司 · Asia/Shanghai · database sqlite://data/hutong.db
 
-        app fs (fake)  /hook/fs
+        app fs (fake)
+          receives: callbacks at /hook/fs
           sees: mentions, private chats, clicks (V2)
           can: post to groups, write to people, create groups, add members, list departments, list people, buttons in groups
           note: In groups it gets only messages that mention it.
@@ -475,6 +483,7 @@ every = { weekday = "fri", time = "16:00" }
         let value: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(value["ok"], true);
         assert_eq!(value["apps"][0]["hook"], "/hook/fs");
+        assert_eq!(value["apps"][0]["receive"], "callback");
         assert_eq!(value["apps"][0]["sees"], json!(["V2"]));
         assert_eq!(value["apps"][1]["can"], json!(["send_to_user"]));
         assert_eq!(value["schedules"][0]["zone"], "Europe/Berlin");

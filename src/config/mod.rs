@@ -81,8 +81,8 @@ pub use rules::RulesConfig;
 pub use schedule_spec::{NthWorkday, ScheduleSpec, cron_form, parse_time, parse_weekday, weekday_zh};
 pub use section::Section;
 pub use service::{
-    Company, HolidayFile, Holidays, Language, Limits, Log, LogFormat, LogLevel, Misfire, Network, ON_HOLIDAY,
-    ON_MAKEUP_WORKDAY, OnHoliday, OnMakeupWorkday, Retention, ScheduleDefaults, Server, Store, StoreKind,
+    Company, HolidayFile, Holidays, Language, Limits, Log, LogFormat, LogLevel, MetricsFor, Misfire, Network,
+    ON_HOLIDAY, ON_MAKEUP_WORKDAY, OnHoliday, OnMakeupWorkday, Retention, ScheduleDefaults, Server, Store, StoreKind,
 };
 
 use reader::Shared;

@@ -27,6 +27,17 @@ pub struct Server {
     pub public_url: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxy: Vec<Network>,
+    pub metrics: MetricsFor,
+}
+
+/// Who may read `/metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsFor {
+    Nobody,
+    /// Programs on this machine, and not through a proxy.
+    Loopback,
+    /// Whoever reaches the server: put something in front of it.
+    Anybody,
 }
 
 impl Section for Server {
@@ -42,10 +53,19 @@ impl Section for Server {
         let listen = listen.get();
         let public_url = reader.text("public_url").parse(public_url).maybe();
         let trusted_proxy = reader.list("trusted_proxy").each(|text| Network::parse(&text)).get();
+        let metrics = reader
+            .text("metrics")
+            .one_of(&[
+                ("loopback", MetricsFor::Loopback),
+                ("off", MetricsFor::Nobody),
+                ("any", MetricsFor::Anybody),
+            ])
+            .get();
         Some(Self {
             listen: listen?,
             public_url,
             trusted_proxy: trusted_proxy?,
+            metrics: metrics?,
         })
     }
 }

@@ -262,6 +262,9 @@ impl Delivery {
         for interactive in [true, false] {
             for app in &apps {
                 let Some(door) = self.doors.get(app) else { continue };
+                // Where calls travel over a long connection that is down or in another process,
+                // rows wait for it, or for the replica that holds it, and lose no attempt.
+                let can_deliver = door.adapter.can_deliver();
                 let (all, bulk) = used.entry(app.clone()).or_default();
                 let mut after = i64::MIN;
                 for _ in 0..PAGES {
@@ -283,7 +286,7 @@ impl Delivery {
                             continue;
                         };
                         let full = free == 0 || *all >= per_app || (!interactive && *bulk >= per_bulk);
-                        if full || lanes.contains(&row.lane) {
+                        if !can_deliver || full || lanes.contains(&row.lane) {
                             continue;
                         }
                         let priority = if interactive {

@@ -20,7 +20,7 @@ use hutong_model::{Adapter, Answer, Clock, RawRequest, Received, Rejection};
 
 use crate::inbox::Inbox;
 
-pub use serve::{Limits, serve};
+pub use serve::{Limits, Peer, serve};
 
 /// Platforms give up after 3 s (Feishu) to 5 s (WeCom); before that they are told to come again.
 const DEADLINE: Duration = Duration::from_millis(2500);
@@ -46,7 +46,7 @@ pub struct IngressMetrics {
 }
 
 impl IngressMetrics {
-    fn reject(&self, rejection: Rejection) {
+    pub(crate) fn reject(&self, rejection: Rejection) {
         if let Some(counter) = self.rejected.get(rejection as usize) {
             counter.fetch_add(1, Ordering::Relaxed);
         }

@@ -44,6 +44,10 @@ impl Default for Limits {
     }
 }
 
+/// Who is at the other end of the connection: a client, or the proxy in front of us.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
 /// Serves until cancelled, then until the requests in flight are answered or the drain time is over.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel: CancellationToken) {
     let clients = Clients {
@@ -70,8 +74,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, cancel
         tracker.spawn(async move {
             let _ticket = ticket;
             let deadline = limits.request;
-            let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
                 let router = router.clone();
+                request.extensions_mut().insert(Peer(address));
                 async move {
                     let answer = router.oneshot(request.map(Body::new));
                     match tokio::time::timeout(deadline, answer).await {

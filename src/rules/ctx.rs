@@ -19,6 +19,7 @@ use crate::access::Role;
 use crate::access::token::{Signer, Token};
 use crate::commands::{AnswerPlace, Asker};
 use crate::directory::{Directory, Person, PersonId};
+use crate::link::board::Board;
 use crate::store::{Query, Tx};
 use crate::text::Lang;
 
@@ -45,6 +46,8 @@ pub struct Env {
     pub chat_names: BTreeMap<(AppId, ChatId), String>,
     /// For links in messages; without a trailing slash.
     pub public_url: Option<String>,
+    /// How the long connections of this process stand.
+    pub links: Board,
 }
 
 impl Env {

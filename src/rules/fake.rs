@@ -146,6 +146,7 @@ pub fn env() -> Arc<Env> {
         post_to: BTreeMap::new(),
         chat_names: BTreeMap::new(),
         public_url: None,
+        links: Default::default(),
     })
 }
 

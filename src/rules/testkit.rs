@@ -265,6 +265,7 @@ pub fn env(apps: Vec<Arc<FakeAdapter>>) -> Arc<Env> {
         post_to: BTreeMap::new(),
         chat_names: BTreeMap::new(),
         public_url: None,
+        links: Default::default(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! What the bot says about itself, about commands, and about what a person may not do.
 
+use crate::link::board::{Standing, Why};
+use hutong_link::Cause;
 use hutong_model::{Ability, Platform, SeeClass};
 
 use super::Lang;
@@ -71,6 +73,15 @@ pub enum Say {
     },
     HealthLast {
         minutes: Option<i64>,
+    },
+    HealthNoEventOnLink,
+    /// The app receives callbacks.
+    HealthCallback,
+    /// The app has a long connection.
+    HealthLink {
+        standing: Standing,
+        minutes: i64,
+        why: Option<Why>,
     },
     HealthMissing(Vec<Ability>),
     HealthQueues {
@@ -161,6 +172,9 @@ impl Say {
             }
             Say::HealthLast { minutes: Some(m) } => format!("上一个事件:{}前", ago(*m, Lang::Zh)),
             Say::HealthLast { minutes: None } => "还没有收到过事件:请检查回调地址和事件订阅".to_owned(),
+            Say::HealthNoEventOnLink => "还没有收到过事件:请检查事件订阅".to_owned(),
+            Say::HealthCallback => "接收:回调".to_owned(),
+            Say::HealthLink { standing, minutes, why } => link_zh(standing, *minutes, *why),
             Say::HealthMissing(list) => {
                 let parts: Vec<&str> = list.iter().map(|a| ability_zh(*a)).collect();
                 format!("做不到:{}", parts.join("、"))
@@ -260,6 +274,9 @@ impl Say {
             Say::HealthLast { minutes: None } => {
                 "no event yet: please check the callback address and the event subscription".to_owned()
             }
+            Say::HealthNoEventOnLink => "no event yet: please check the event subscription".to_owned(),
+            Say::HealthCallback => "receives: callbacks".to_owned(),
+            Say::HealthLink { standing, minutes, why } => link_en(standing, *minutes, *why),
             Say::HealthMissing(list) => {
                 let parts: Vec<&str> = list.iter().map(|a| ability_en(*a)).collect();
                 format!("cannot: {}", parts.join(", "))
@@ -287,6 +304,91 @@ impl Say {
             ),
             Say::HealthNoSync => "Directory: never fully synced".to_owned(),
         }
+    }
+}
+
+/// What a platform says in a refusal can be long; a line on a phone is not.
+const REFUSAL_CHARS: usize = 80;
+
+fn short(text: &str) -> String {
+    match text.char_indices().nth(REFUSAL_CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+fn link_zh(standing: &Standing, minutes: i64, why: Option<Why>) -> String {
+    let time = ago(minutes, Lang::Zh);
+    let state = match standing {
+        Standing::Ready => format!("已连 {time}"),
+        Standing::Idle | Standing::Connecting => "正在连接".to_owned(),
+        Standing::Standby => "由另一个实例连着".to_owned(),
+        Standing::Waiting => format!("已断 {time},会自动重连"),
+        Standing::Refused { code, text } => format!("被平台拒绝 {time}({code}:{}),每 5 分钟再试", short(text)),
+        Standing::Evicted => "被别处顶下线:同一个机器人在别的地方也连着,请先停掉那一个".to_owned(),
+        Standing::Stopped => "已停止".to_owned(),
+    };
+    match why {
+        Some(why) => format!("接收:长连接,{state};上次重连:{}", why_zh(why)),
+        None => format!("接收:长连接,{state}"),
+    }
+}
+
+fn link_en(standing: &Standing, minutes: i64, why: Option<Why>) -> String {
+    let time = ago(minutes, Lang::En);
+    let state = match standing {
+        Standing::Ready => format!("connected for {time}"),
+        Standing::Idle | Standing::Connecting => "connecting".to_owned(),
+        Standing::Standby => "held by another replica".to_owned(),
+        Standing::Waiting => format!("down for {time}, reconnecting by itself"),
+        Standing::Refused { code, text } => format!(
+            "refused by the platform for {time} ({code}: {}), tried every 5 minutes",
+            short(text)
+        ),
+        Standing::Evicted => "taken over: the same bot is connected elsewhere too, please stop that one".to_owned(),
+        Standing::Stopped => "stopped".to_owned(),
+    };
+    match why {
+        Some(why) => format!("receives: long connection, {state}; last reconnect: {}", why_en(why)),
+        None => format!("receives: long connection, {state}"),
+    }
+}
+
+fn why_zh(why: Why) -> &'static str {
+    match why {
+        Why::Lost(Cause::NoEndpoint) => "平台没有给出连接地址",
+        Why::Lost(Cause::NoConnection) => "连不上平台",
+        Why::Lost(Cause::NotAccepted) => "平台没有及时接受连接",
+        Why::Lost(Cause::Silence) => "太久没有任何声音",
+        Why::Lost(Cause::Closed) => "平台关闭了连接",
+        Why::Lost(Cause::Broken) => "连接中断",
+        Why::Lost(Cause::Protocol) => "平台没有按协议回答",
+        Why::Lost(Cause::Ended) => "正常结束",
+        Why::Lost(Cause::Defect) => "程序出错,已恢复",
+        Why::Announced => "平台预告断开",
+        Why::Rotated => "定时更换",
+        Why::Refused => "被拒绝",
+        Why::Evicted => "被顶下线",
+        Why::LeaseLost => "让给另一个实例",
+    }
+}
+
+fn why_en(why: Why) -> &'static str {
+    match why {
+        Why::Lost(Cause::NoEndpoint) => "the platform gave no endpoint",
+        Why::Lost(Cause::NoConnection) => "the platform could not be reached",
+        Why::Lost(Cause::NotAccepted) => "the platform did not accept it in time",
+        Why::Lost(Cause::Silence) => "nothing was heard for too long",
+        Why::Lost(Cause::Closed) => "closed by the platform",
+        Why::Lost(Cause::Broken) => "the connection broke",
+        Why::Lost(Cause::Protocol) => "the platform did not keep to the protocol",
+        Why::Lost(Cause::Ended) => "ended in good order",
+        Why::Lost(Cause::Defect) => "a defect of the program, contained",
+        Why::Announced => "announced by the platform",
+        Why::Rotated => "routine replacement",
+        Why::Refused => "refused",
+        Why::Evicted => "taken over",
+        Why::LeaseLost => "passed to another replica",
     }
 }
 

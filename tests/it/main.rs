@@ -10,5 +10,7 @@ mod columns;
 mod crash;
 mod door;
 mod faults;
+mod hostile;
+mod links;
 mod talk;
 mod tidy;

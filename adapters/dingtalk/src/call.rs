@@ -536,8 +536,12 @@ fn create_chat(config: &Config, name: &str, owner: &UserId, members: &[UserId]) 
         "template_id": template,
         "owner_user_id": owner.as_str(),
         "user_ids": ids,
-        // Only the owner mentions everyone; newcomers see the history; not found by search.
-        "management_options": { "mention_all_authority": 1, "show_history_type": 1, "searchable": 0 },
+        // Only the owner manages and mentions everyone; newcomers see the history and need nobody's consent;
+        // not found by search; everybody may speak.
+        "management_options": {
+            "mention_all_authority": 1, "management_type": 1, "show_history_type": 1, "searchable": 0,
+            "validation_type": 0, "chat_banned_type": 0,
+        },
     });
     Ok(vec![prepared(
         api::GROUP_CREATE,

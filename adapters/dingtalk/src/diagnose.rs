@@ -11,6 +11,7 @@ use crate::api::Api;
 use crate::codes::{self, Class, permission_missing};
 use crate::day;
 use crate::http::{Failure, Request};
+use crate::stream;
 use crate::wire;
 
 /// An id that nobody has.
@@ -144,7 +145,14 @@ impl Api {
             format!("平台无法查询事件订阅：请在 开发者后台 > 事件订阅 勾选 {EVENTS}"),
             format!("the platform cannot be asked about subscriptions: tick {EVENTS} in developer console > events"),
         );
-        if let Some(url) = callback {
+        if self.config.streams() {
+            found.add(
+                "callback",
+                FindingState::Unknown,
+                "请确认 事件订阅 与 机器人 > 消息接收 都选了 Stream 模式：两处各自设置",
+                "make sure that both event subscription and robot > message receiving are set to Stream mode",
+            );
+        } else if let Some(url) = callback {
             found.add(
                 "callback",
                 FindingState::Unknown,
@@ -319,7 +327,7 @@ impl Api {
                 ),
             );
         }
-        let body = json!({
+        let mut body = json!({
             "cardTemplateId": card.template_id,
             "outTrackId": format!("{NOBODY}-{}", clock.now().millis()),
             "callbackType": "HTTP",
@@ -327,10 +335,20 @@ impl Api {
             "cardData": { "cardParamMap": { "title": NOBODY } },
             "userIdType": 1,
         });
+        if self.config.streams() {
+            stream::card_callback(&mut body);
+        }
         let answer = self.call(&Request::post("v1.0/card/instances", body)).await;
         let what = ("互动卡片", "interactive cards");
         let other = found.permission("Card.Instance.Write", FindingState::Missing, what, &answer);
         match other {
+            // The same question twice in one moment: the first instance was made.
+            Some(f) if f.code == "param.cardAlreadyExist" => found.add(
+                "card_template",
+                FindingState::Good,
+                "卡片模板可用",
+                "the card template works",
+            ),
             Some(f) => {
                 let hint = codes::hint(&f.code)
                     .unwrap_or("核对 card_template_id 与 card_route_key / check card_template_id and card_route_key");
@@ -384,6 +402,12 @@ impl Api {
                     let what = ("日程", "calendar entries");
                     found.permission("Calendar.Event.Write", FindingState::Missing, what, &answer);
                 }
+                None if person.as_ref().is_err_and(|f| permission_missing(&f.code)) => found.add(
+                    "calendar_user",
+                    FindingState::Unknown,
+                    "读取成员的权限具备后才能检查 calendar_user",
+                    "calendar_user can be checked once people can be read",
+                ),
                 None => found.add(
                     "calendar_user",
                     FindingState::Missing,

@@ -107,7 +107,9 @@ pub fn inline(text: &str, newline: &str, at_start: bool) -> String {
         let digits = line.chars().take_while(char::is_ascii_digit).count();
         for (at, c) in line.chars().enumerate() {
             match c {
-                '\\' | '`' | '*' | '_' | '{' | '}' | '(' | ')' | '#' | '+' | '-' | '~' | '|' => {
+                // Card markdown draws code, and a client without the backslash would too.
+                '`' => out.push('｀'),
+                '\\' | '*' | '_' | '{' | '}' | '(' | ')' | '#' | '+' | '-' | '~' | '|' => {
                     out.push('\\');
                     out.push(c);
                 }
@@ -128,6 +130,20 @@ pub fn inline(text: &str, newline: &str, at_start: bool) -> String {
         }
     }
     out
+}
+
+/// Text between the brackets of a link or an image of ours: brackets of its own become look-alikes, so
+/// that no reader can pair one of them with ours.
+pub fn label(text: &str, max_chars: usize) -> String {
+    let flat: String = line(text, max_chars)
+        .chars()
+        .map(|c| match c {
+            '[' => '［',
+            ']' => '］',
+            other => other,
+        })
+        .collect();
+    markdown(&flat, " ")
 }
 
 /// An address that the bot or an admin wrote, made safe to stand between parentheses. Only http and
@@ -166,6 +182,7 @@ mod tests {
         assert_eq!(plain("d\u{200B}tmd:x\u{202E}"), "dtmd：x");
         assert_eq!(markdown("1. a\n# b", "  \n"), "1\\. a  \n\\# b");
         assert_eq!(markdown("[x](y)", "\n"), "\\[\u{200B}x\\]\u{200B}\\(y\\)");
+        assert_eq!(label("a]b`c\n[d](e)", 40), "a］b｀c ［d］\\(e\\)");
         assert_eq!(line("很 长\n的 标题", 4), "很 长…");
         assert_eq!(inline("  11月24日", "\n", false), "  11月24日");
         assert_eq!(inline("  11月24日", "\n", true), "11月24日");

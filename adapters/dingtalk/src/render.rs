@@ -509,8 +509,8 @@ fn inline_atoms(inlines: &[Inline], style: Style, newline: &str) -> Vec<Atom> {
                 flush(&mut waiting, &mut out);
                 match (escape::link(url), style) {
                     (Some(url), Style::Markdown) => {
-                        let label = escape::line(if label.is_empty() { &url } else { label }, 120);
-                        out.push(Atom::Whole(format!("[{}]({url})", escape::markdown(&label, " "))));
+                        let label = escape::label(if label.is_empty() { &url } else { label }, 120);
+                        out.push(Atom::Whole(format!("[{label}]({url})")));
                     }
                     (Some(url), Style::Plain) => {
                         out.push(Atom::Whole(format!("{} {url}", escape::line(label, 120))));
@@ -579,10 +579,7 @@ fn lines(message: &Message, style: Style, whole: bool) -> Vec<Line> {
                 if style == Style::Markdown && media_id(handle) {
                     push(
                         block,
-                        vec![Atom::Whole(format!(
-                            "![{}]({handle})",
-                            escape::markdown(&escape::line(alt, LABEL_CHARS), " ")
-                        ))],
+                        vec![Atom::Whole(format!("![{}]({handle})", escape::label(alt, LABEL_CHARS)))],
                     );
                 } else {
                     push(block, vec![Atom::Text(format!("〔{}〕", text(alt)))]);

@@ -311,14 +311,17 @@ fn event_push(config: &Config, given: &str, query: &Query, body: &[u8], now: Tim
     // Real requests carry the same value under both names.
     let twin = query.signature.as_deref().unwrap_or(given);
     let tokens = [Some(&config.event_token), config.previous.event_token.as_ref()];
+    let fits = |token: &Secret| {
+        let expected = signature(token.expose(), timestamp, nonce, &sealed.encrypt);
+        same(&expected, given) & same(&expected, twin)
+    };
     let token = tokens
         .into_iter()
         .flatten()
-        .filter(|token| {
-            let expected = signature(token.expose(), timestamp, nonce, &sealed.encrypt);
-            same(&expected, given) & same(&expected, twin)
-        })
-        .last()
+        .fold(
+            None,
+            |found, token| if fits(token) { found.or(Some(token)) } else { found },
+        )
         .ok_or(Rejection::BadSignature)?
         .expose();
     let owners = [config.client_id.as_str(), config.corp_id.as_str()];
@@ -623,6 +626,81 @@ mod tests {
                 changed[which].1 = String::from_utf8(bytes).unwrap();
                 assert!(check(&query(&changed), body).is_err(), "{which} bit {i}");
             }
+        }
+    }
+
+    #[test]
+    fn the_secrets_before_a_change_are_accepted_until_they_are_taken_out() {
+        let all = vectors(include_str!("../tests/vectors/http_callback.json"));
+        let case = &all["cases"][2]["request"];
+        let now = Timestamp(1_751_600_010_000);
+        let secret = |t: &str| SettingValue::Secret(Secret::new(t));
+        let (token, key) = ("sim0Token32", "RGYqfvJbsU2O623xNI2SBVvDfka0fHcqWar44Bb6EbQ");
+        let other_key = "4g5j64qlyl3zvetqxz5jiocdr586fn2zvjpa8zls3ij";
+        let push = |settings: &hutong_model::Settings| {
+            let request = RawRequest {
+                post: true,
+                query: s(&case["query"]),
+                headers: &[],
+                body: s(&case["body"]).as_bytes(),
+            };
+            verify(&config(settings), &request, now)
+        };
+        let Ok(Proved::Event { plain, answer }) = push(&settings()) else {
+            panic!()
+        };
+        // Both have changed in the file and not yet in the console, or the other way round.
+        let changed = settings()
+            .with("event_token", secret("newToken"))
+            .with("event_aes_key", secret(other_key));
+        assert_eq!(push(&changed).unwrap_err(), Rejection::BadSignature);
+        let half = changed.clone().with("event_token_previous", secret(token));
+        assert!(push(&half).is_err(), "the key is still the new one");
+        let whole = half.clone().with("event_aes_key_previous", secret(key));
+        match push(&whole).unwrap() {
+            // The answer is sealed and signed with what the platform used.
+            Proved::Event { plain: p, answer: a } => assert_eq!((p, a), (plain, answer)),
+            other => panic!("{other:?}"),
+        }
+        let swapped = settings()
+            .with("event_token_previous", secret("oldToken"))
+            .with("event_aes_key_previous", secret(other_key));
+        assert!(push(&swapped).is_ok());
+        // Robot messages and card callbacks.
+        let time = "1751600010000";
+        let robot = robot_sign(&Secret::new("sim-app-secret"), time);
+        let card = card_sign(&Secret::new("mySecret"), time);
+        let (robot_headers, card_headers) = (
+            [("timestamp", time), ("sign", robot.as_str())],
+            [
+                ("x-ddpaas-signature-timestamp", time),
+                ("x-ddpaas-signature", card.as_str()),
+            ],
+        );
+        for (headers, key, old) in [
+            (robot_headers, "client_secret", "sim-app-secret"),
+            (card_headers, "card_secret", "mySecret"),
+        ] {
+            let check = |settings: &hutong_model::Settings| {
+                let request = RawRequest {
+                    post: true,
+                    query: "",
+                    headers: &headers,
+                    body: b"{}",
+                };
+                verify(&config(settings), &request, now).err()
+            };
+            let changed = settings().with(key, secret("changed"));
+            assert_eq!(check(&changed), Some(Rejection::BadSignature), "{key}");
+            let previous = match key {
+                "client_secret" => "client_secret_previous",
+                _ => "card_secret_previous",
+            };
+            assert_eq!(
+                check(&changed.clone().with(previous, secret("else"))),
+                Some(Rejection::BadSignature)
+            );
+            assert_eq!(check(&changed.with(previous, secret(old))), None, "{key}");
         }
     }
 

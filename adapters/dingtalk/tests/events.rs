@@ -120,3 +120,104 @@ fn both_forms_of_an_event_mean_the_same() {
     }
     assert!(compared >= 11, "{compared}");
 }
+
+/// The long connection brings the same events: the envelope in the frame's headers, the fields in its data.
+#[test]
+fn the_stream_form_of_an_event_means_the_same() {
+    let config = config();
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/events");
+    let (mut events, mut callbacks) = (0, 0);
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let file: Value = serde_json::from_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap()).unwrap();
+        let id = file["id"].as_str().unwrap();
+        let Some(frame) = file.get("stream_frame").filter(|f| f.is_object()) else {
+            continue;
+        };
+        let data: Value = serde_json::from_str(frame["data"].as_str().unwrap()).unwrap();
+        if frame["type"] == "EVENT" {
+            let headers = &frame["headers"];
+            let mut plain = data.clone();
+            plain["EventType"] = headers["eventType"].clone();
+            plain["EventTime"] = headers["eventBornTime"].clone();
+            plain["CorpId"] = headers["eventCorpId"].clone();
+            plain["eventId"] = headers["eventId"].clone();
+            let (stream, http) = (push(&config, &plain), push(&config, &file["http_plaintext"]));
+            assert_eq!(stream.as_array().unwrap().len(), http.as_array().unwrap().len(), "{id}");
+            for (a, b) in stream.as_array().unwrap().iter().zip(http.as_array().unwrap()) {
+                for part in ["body", "lane", "key", "occurred_at"] {
+                    assert_eq!(a[part], b[part], "{id} {part}");
+                }
+            }
+            events += 1;
+        } else {
+            assert_eq!(data, file["body"], "{id}: the same bytes in both ways");
+            callbacks += 1;
+        }
+    }
+    assert_eq!((events, callbacks), (19, 13));
+}
+
+/// What each published example is in the common model, one line per file.
+#[test]
+fn every_published_file_has_its_kind() {
+    let expected: Value = serde_json::from_str(include_str!("expected/events.json")).unwrap();
+    let kinds: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        (
+            "person",
+            ["user_add_org", "user_modify_org", "user_leave_org", "user_active_org"].as_slice(),
+        ),
+        (
+            "department",
+            ["org_dept_create", "org_dept_modify", "org_dept_remove"].as_slice(),
+        ),
+        (
+            "member",
+            ["chat_add_member", "chat_remove_member", "chat_quit"].as_slice(),
+        ),
+        (
+            "chat",
+            ["chat_update_owner", "chat_update_title", "chat_disband"].as_slice(),
+        ),
+        ("bot", ["im_cool_app_install", "im_cool_app_uninstall"].as_slice()),
+        ("read", ["robot_msg_read"].as_slice()),
+        ("recall", ["robot_msg_recall"].as_slice()),
+        (
+            "other",
+            ["calendar_event_change", "storage_dentry_create", "bot_over_quota"].as_slice(),
+        ),
+        (
+            "message",
+            [
+                "bot_text_group",
+                "bot_text_group_at_users",
+                "bot_text_single",
+                "bot_text_external_sender",
+                "bot_text_quoted",
+                "bot_richtext_group",
+                "bot_picture_single",
+                "bot_file_single",
+                "bot_audio_single",
+                "bot_video_single",
+                "bot_unknown_type",
+            ]
+            .as_slice(),
+        ),
+        ("click", ["card_callback_stream", "card_callback_http"].as_slice()),
+    ]);
+    let mut files = 1; // check_url
+    for (kind, names) in kinds {
+        for name in names {
+            files += 1;
+            let mut forms = 0;
+            for (key, shown) in expected.as_object().unwrap() {
+                if key == name || key.split(' ').next() == Some(name) {
+                    let first = shown.get(0).unwrap_or(shown);
+                    assert_eq!(first["body"]["kind"], kind, "{key}");
+                    forms += 1;
+                }
+            }
+            assert!(forms > 0, "{name}");
+        }
+    }
+    assert_eq!(files, 34);
+}

@@ -19,7 +19,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::calls::{self, Call, KeyPlace, Method, Then};
+use crate::badges;
+use crate::calls::{self, Call, Method, Then};
 use crate::codes::{self, Class};
 use crate::config::Config;
 
@@ -45,6 +46,8 @@ pub enum Failure {
         code: i64,
         text: String,
         after_ms: Option<u64>,
+        /// The scopes of which one is missing, as the platform names them.
+        scopes: Vec<String>,
     },
     /// A status without a readable code, below 500.
     Status { status: u16, after_ms: Option<u64> },
@@ -69,8 +72,18 @@ impl Failure {
                 code: format!("http_{status}"),
                 text: "no readable answer".to_owned(),
             },
-            Failure::Code { code, text, after_ms } => {
+            Failure::Code {
+                code,
+                text,
+                after_ms,
+                scopes,
+            } => {
                 let name = code.to_string();
+                let text = if scopes.is_empty() {
+                    text
+                } else {
+                    format!("[{}] {text}", scopes.join(", "))
+                };
                 match codes::class(code) {
                     Class::Gone if gone_is_done => Outcome::Sent(Receipt::default()),
                     Class::Reject | Class::Gone => Outcome::Rejected {
@@ -104,6 +117,28 @@ impl Failure {
             Outcome::AuthExpired { code, text } => CallError::Auth { code, text },
             Outcome::NotSent { reason } | Outcome::Unknown { reason } => CallError::Unavailable(reason),
             Outcome::Sent(_) => CallError::Unavailable("an answer without content".to_owned()),
+        }
+    }
+
+    /// 100290 inside "the card could not be built"; the platform's words.
+    fn unknown_person(&self) -> Option<String> {
+        match self {
+            Failure::Code {
+                code: 230_099, text, ..
+            } if text.contains("100290") => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// The scopes of which one is missing; `None` when the failure is another one.
+    pub fn missing_scopes(&self) -> Option<&[String]> {
+        match self {
+            Failure::Code {
+                code: 99_991_672 | 99_991_679,
+                scopes,
+                ..
+            } => Some(scopes),
+            _ => None,
         }
     }
 
@@ -163,6 +198,8 @@ pub struct Api {
     token: Mutex<Option<Token>>,
     /// The bot's own calendar, asked for once.
     calendar: OnceLock<String>,
+    /// Held while the people of a badge are read and written back.
+    pub badges: Mutex<()>,
 }
 
 impl Api {
@@ -186,7 +223,12 @@ impl Api {
             clock,
             token: Mutex::new(None),
             calendar: OnceLock::new(),
+            badges: Mutex::new(()),
         })
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// For calls that carry their own credentials: the address of the long connection.
@@ -207,6 +249,7 @@ impl Api {
                         code: 99_991_663,
                         text: "a token fetched just now is refused too".to_owned(),
                         after_ms: None,
+                        scopes: Vec::new(),
                     });
                 }
                 _ => {}
@@ -237,6 +280,7 @@ impl Api {
                     code: answer.code,
                     text: answer.msg,
                     after_ms: None,
+                    scopes: Vec::new(),
                 });
             }
         };
@@ -280,18 +324,13 @@ impl Api {
                 Err(e) => return Err(Failure::Unknown(reason(&e))),
             }
         }
-        #[derive(Deserialize)]
-        struct Head {
-            code: i64,
-            #[serde(default)]
-            msg: String,
-        }
         match serde_json::from_slice::<Head>(&body) {
             Ok(head) if head.code == 0 && (200..300).contains(&status) => Ok(body),
             // The platform says what happened, whatever the status says.
             Ok(head) if head.code != 0 && (status < 500 || codes::class(head.code) != Class::Reject) => {
                 Err(Failure::Code {
                     code: head.code,
+                    scopes: head.scopes(),
                     text: head.msg,
                     after_ms,
                 })
@@ -345,14 +384,8 @@ impl Api {
     /// `GET` without a key. Reads are safe to repeat, so that a listing of many small departments waits
     /// out the limit per second instead of failing half-way.
     pub async fn get(&self, path: String, query: Vec<(String, String)>) -> Result<Value, Failure> {
-        let call = Call {
-            method: Method::Get,
-            path,
-            query,
-            body: None,
-            key: KeyPlace::None,
-            then: Then::Nothing,
-        };
+        let mut call = Call::new(Method::Get, path, Then::Nothing);
+        call.query = query;
         for _ in 0..READ_RETRIES {
             match self.call(&call, "").await {
                 Err(Failure::Code { code, after_ms, .. }) if matches!(codes::class(code), Class::Rate(_)) => {
@@ -377,7 +410,36 @@ impl Api {
             }
         };
         let gone = call.then == Then::Gone;
-        match self.perform(&call, key).await {
+        let mut done = self.perform(&call, key).await;
+        // Nothing was sent. One id that this app does not know fails the whole card (feishu.md gotcha 22):
+        // the message matters more than the ping. First without those whom the refusal names, then
+        // without any.
+        let (mut rest, mut unreached) = (call, Vec::new());
+        for all in [false, true] {
+            let Some(text) = done.as_ref().err().and_then(Failure::unknown_person) else {
+                break;
+            };
+            let unknown: Vec<(String, String)> = rest
+                .names
+                .iter()
+                .filter(|(id, _)| all || text.contains(id.as_str()))
+                .cloned()
+                .collect();
+            if let Some(plain) = without_mentions(&rest, &unknown) {
+                tracing::warn!(app = %self.app_id, "a person in a card is not known, sending it with their name only");
+                done = self.perform(&plain, key).await;
+                rest = plain;
+                unreached.extend(unknown.into_iter().map(|(receiver, _)| FailedReceiver {
+                    receiver,
+                    code: "100290".to_owned(),
+                    text: "平台不认识，只写了名字 / not known to the platform: named, not pinged".to_owned(),
+                }));
+            }
+        }
+        if let Ok(receipt) = &mut done {
+            receipt.failed.extend(unreached);
+        }
+        match done {
             Ok(receipt) => Outcome::Sent(receipt),
             Err(failure) => failure.outcome(gone),
         }
@@ -422,6 +484,17 @@ impl Api {
             Then::Ids { field } => self.all_ids(call, field).await,
             Then::Chat { more } => self.new_chat(call, key, more).await,
             Then::Calendar { attendees } => self.calendar_entry(call, key, attendees).await,
+            Then::Badge { users, given } => badges::change(self, call, users, *given).await,
+            Then::Edit { card } => match self.call(call, key).await {
+                Ok(_) => Ok(Receipt::default()),
+                // It is a card: `PUT` is for texts only.
+                Err(Failure::Code { code: 230_001, .. }) => {
+                    let mut patch = Call::new(Method::Patch, call.path.clone(), Then::Nothing);
+                    patch.body = Some(json!({ "content": card }));
+                    self.call(&patch, key).await.map(|_| Receipt::default())
+                }
+                Err(other) => Err(other),
+            },
         }
     }
 
@@ -489,14 +562,7 @@ impl Api {
         let calendar = match self.calendar.get() {
             Some(calendar) => calendar.clone(),
             None => {
-                let primary = Call {
-                    method: Method::Post,
-                    path: call.path.clone(),
-                    query: Vec::new(),
-                    body: None,
-                    key: KeyPlace::None,
-                    then: Then::Nothing,
-                };
+                let primary = Call::new(Method::Post, call.path.clone(), Then::Nothing);
                 let answer = self.call(&primary, "").await?;
                 let found = answer["data"]["calendars"][0]["calendar"]["calendar_id"].as_str();
                 let Some(found) = found else {
@@ -516,21 +582,190 @@ impl Api {
         let Some(event) = answer["data"]["event"]["event_id"].as_str() else {
             return Err(Failure::Unknown("the answer has no event_id".to_owned()));
         };
-        if !attendees.is_empty() {
-            let invite = Call {
-                method: Method::Post,
-                path: format!("{events}/{}/attendees", calls::segment(event)),
-                query: call.query.clone(),
-                body: Some(json!({ "attendees": attendees, "need_notification": true })),
-                key: KeyPlace::None,
-                then: Then::Nothing,
-            };
-            self.call(&invite, "").await?;
-        }
+        let path = format!("{events}/{}/attendees", calls::segment(event));
+        let failed = self.invite(&path, &call.query, attendees).await?;
         Ok(Receipt {
             handle: Some(event.to_owned()),
+            failed,
             ..Receipt::default()
         })
+    }
+
+    /// One person whom the platform refuses (has left, is outside the availability range) refuses the
+    /// whole list; then everybody is invited alone, and who fails is named.
+    async fn invite(
+        &self,
+        path: &str,
+        query: &[(String, String)],
+        attendees: &[Value],
+    ) -> Result<Vec<FailedReceiver>, Failure> {
+        if attendees.is_empty() {
+            return Ok(Vec::new());
+        }
+        let call = |attendees: &[Value]| {
+            let mut call = Call::new(Method::Post, path.to_owned(), Then::Nothing)
+                .body(json!({ "attendees": attendees, "need_notification": true }));
+            call.query = query.to_vec();
+            call
+        };
+        let refusal = |failure: Failure, attendee: &Value| match failure {
+            Failure::Code { code, text, .. } if codes::class(code) == Class::Reject => Ok(FailedReceiver {
+                receiver: attendee["user_id"].as_str().unwrap_or_default().to_owned(),
+                code: code.to_string(),
+                text: codes::explain(code, &text),
+            }),
+            other => Err(other),
+        };
+        match (self.call(&call(attendees), "").await, attendees) {
+            (Ok(_), _) => Ok(Vec::new()),
+            (Err(failure), [alone]) => Ok(vec![refusal(failure, alone)?]),
+            (Err(Failure::Code { code, .. }), many) if codes::class(code) == Class::Reject => {
+                let mut failed = Vec::new();
+                for attendee in many {
+                    if let Err(failure) = self.call(&call(std::slice::from_ref(attendee)), "").await {
+                        failed.push(refusal(failure, attendee)?);
+                    }
+                }
+                Ok(failed)
+            }
+            (Err(other), _) => Err(other),
+        }
+    }
+
+    /// An answer that is a file. `Err` when it is longer than `limit`, or JSON, which is how the
+    /// platform refuses (feishu.md 5.6).
+    pub async fn download(&self, path: &str, kind: &str, limit: usize) -> Result<Vec<u8>, Failure> {
+        let call = Call::new(Method::Get, path.to_owned(), Then::Nothing).query("type", kind);
+        let token = self.token(None).await?;
+        match self.file(self.request(&call, "", &token)?, limit).await {
+            Err(failure) if failure.is_auth() => {
+                let token = self.token(Some(token.generation)).await?;
+                self.file(self.request(&call, "", &token)?, limit).await
+            }
+            other => other,
+        }
+    }
+
+    async fn file(&self, request: reqwest::RequestBuilder, limit: usize) -> Result<Vec<u8>, Failure> {
+        let mut response = request.send().await.map_err(|e| Failure::Unknown(reason(&e)))?;
+        let status = response.status().as_u16();
+        let json = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .and_then(|v| v.to_str().ok())
+            .is_some_and(|t| t.starts_with("application/json"));
+        let refused = status != 200 || json;
+        // A refusal is short; what a person sent as a JSON file carries another type.
+        let limit = if refused { 64 << 10 } else { limit };
+        let too_long = || Failure::Code {
+            code: 234_037,
+            text: format!("longer than {limit} bytes"),
+            after_ms: None,
+            scopes: Vec::new(),
+        };
+        if response.content_length().is_some_and(|n| n > limit as u64) {
+            return Err(too_long());
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| Failure::Unknown(reason(&e)))? {
+            if body.len() + chunk.len() > limit {
+                return Err(too_long());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if !refused {
+            return Ok(body);
+        }
+        match serde_json::from_slice::<Head>(&body) {
+            Ok(head) if head.code != 0 => Err(Failure::Code {
+                code: head.code,
+                scopes: head.scopes(),
+                text: head.msg,
+                after_ms: None,
+            }),
+            _ => Err(Failure::Status { status, after_ms: None }),
+        }
+    }
+}
+
+/// What every answer begins with.
+#[derive(Debug, Deserialize)]
+struct Head {
+    code: i64,
+    #[serde(default)]
+    msg: String,
+    #[serde(default)]
+    error: Value,
+}
+
+impl Head {
+    /// Both shapes of the documentation: `subject`, and `scope` in its older pages; else what stands in
+    /// brackets in the text.
+    fn scopes(&self) -> Vec<String> {
+        if !matches!(self.code, 99_991_672 | 99_991_679) {
+            return Vec::new();
+        }
+        let listed: Vec<String> = self.error["permission_violations"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|v| v["subject"].as_str().or(v["scope"].as_str()))
+            .map(str::to_owned)
+            .collect();
+        if !listed.is_empty() {
+            return listed;
+        }
+        let inside = self.msg.split_once('[').and_then(|(_, rest)| rest.split_once(']'));
+        inside.map_or_else(Vec::new, |(list, _)| {
+            list.split(',')
+                .map(|s| s.trim().to_owned())
+                .filter(|s| !s.is_empty())
+                .collect()
+        })
+    }
+}
+
+/// The same card with names where these people were mentioned; `None` when there is nothing to change.
+fn without_mentions(call: &Call, people: &[(String, String)]) -> Option<Call> {
+    if people.is_empty() {
+        return None;
+    }
+    let mut card: Value = serde_json::from_str(call.body.as_ref()?["content"].as_str()?).ok()?;
+    if card["schema"] != "2.0" {
+        return None;
+    }
+    name_instead(&mut card["body"], people);
+    let mut plain = call.clone();
+    plain.names.retain(|entry| !people.contains(entry));
+    plain.body.as_mut()?["content"] = Value::String(card.to_string());
+    Some(plain)
+}
+
+fn name_instead(value: &mut Value, names: &[(String, String)]) {
+    match value {
+        Value::Object(map) if map.get("tag").is_some_and(|t| t == "markdown") => {
+            if let Some(Value::String(content)) = map.get_mut("content") {
+                for (id, name) in names {
+                    let mut shown = "@".to_owned();
+                    crate::escape::markdown(name, &mut shown);
+                    *content = content.replace(&format!("<at id={id}></at>"), &shown);
+                }
+            }
+        }
+        Value::Object(map) => map.values_mut().for_each(|v| name_instead(v, names)),
+        Value::Array(items) => items.iter_mut().for_each(|v| name_instead(v, names)),
+        _ => {}
+    }
+}
+
+/// The token of the next page, when there is one. A page that names itself as the next one would never
+/// end.
+pub fn page_after(data: &Value, this: Option<&str>) -> Result<Option<String>, CallError> {
+    match next_page(data) {
+        Some(next) if Some(next.as_str()) == this => {
+            Err(CallError::Unavailable("the platform's listing does not end".to_owned()))
+        }
+        next => Ok(next),
     }
 }
 
@@ -581,6 +816,7 @@ fn form(body: &Value, image: bool) -> Result<Form, Failure> {
         code: 234_006,
         text: what.to_owned(),
         after_ms: None,
+        scopes: Vec::new(),
     };
     let data = STANDARD
         .decode(body["data"].as_str().unwrap_or_default())

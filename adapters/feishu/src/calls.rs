@@ -2,14 +2,14 @@
 //! and the idempotency key are added when it is sent.
 
 use hutong_model::{
-    Action, CalendarEntry, ChatKind, ChatRef, LimitRule, LimitScope, Message, MessageId, Prepared, RenderError, Target,
-    UserId,
+    Action, Block, CalendarEntry, ChatKind, ChatRef, Inline, LimitRule, LimitScope, Message, MessageId, Prepared,
+    RenderError, Target, UserId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::card;
-use crate::config::UserIdType;
+use crate::config::{Urgent, UserIdType};
 use crate::escape;
 use crate::normalise::PRIVATE;
 use crate::render;
@@ -18,6 +18,7 @@ use crate::render;
 pub mod api {
     pub const MESSAGE: &str = "message";
     pub const CARD: &str = "message.patch";
+    pub const EDIT: &str = "message.put";
     pub const RECALL: &str = "message.delete";
     pub const REACTION: &str = "reaction";
     pub const URGENT: &str = "message.urgent";
@@ -27,6 +28,7 @@ pub mod api {
     pub const CHAT: &str = "chat";
     pub const MEMBERS: &str = "chat.members";
     pub const CALENDAR: &str = "calendar";
+    pub const BADGE: &str = "badge";
 }
 
 /// The platform recognises a message's `uuid` for one hour; fifty minutes leave room for the clocks.
@@ -94,6 +96,15 @@ pub enum Then {
     Calendar {
         attendees: Vec<Value>,
     },
+    /// A text was changed. When the message turns out to be a card, this card replaces it.
+    Edit {
+        card: String,
+    },
+    /// The lists of people who wear a badge are read, changed and written back.
+    Badge {
+        users: Vec<String>,
+        given: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,10 +118,13 @@ pub struct Call {
     pub body: Option<Value>,
     pub key: KeyPlace,
     pub then: Then,
+    /// Who is mentioned in a card, with the name to write when the platform does not know one of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<(String, String)>,
 }
 
 impl Call {
-    fn new(method: Method, path: String, then: Then) -> Self {
+    pub fn new(method: Method, path: String, then: Then) -> Self {
         Self {
             method,
             path,
@@ -118,18 +132,23 @@ impl Call {
             body: None,
             key: KeyPlace::None,
             then,
+            names: Vec::new(),
         }
     }
-    fn query(mut self, name: &str, value: &str) -> Self {
+    pub fn query(mut self, name: &str, value: &str) -> Self {
         self.query.push((name.to_owned(), value.to_owned()));
         self
     }
-    fn body(mut self, body: Value) -> Self {
+    pub fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
     }
     fn key(mut self, place: KeyPlace) -> Self {
         self.key = place;
+        self
+    }
+    fn mentioning(mut self, content: &Message) -> Self {
+        self.names = names(content);
         self
     }
 
@@ -153,6 +172,7 @@ pub fn rates() -> Vec<LimitRule> {
     for api in [
         api::MESSAGE,
         api::CARD,
+        api::EDIT,
         api::RECALL,
         api::REACTION,
         api::URGENT,
@@ -168,9 +188,13 @@ pub fn rates() -> Vec<LimitRule> {
     }
     rules.push(rule(api::MESSAGE, LimitScope::Destination, 5, 1000));
     rules.push(rule(api::CARD, LimitScope::Destination, 5, 1000));
+    rules.push(rule(api::EDIT, LimitScope::Destination, 5, 1000));
     rules.push(rule(api::PIN, LimitScope::Destination, 5, 1000));
     // Changes of one chat's members must be serial (232019).
     rules.push(rule(api::MEMBERS, LimitScope::Destination, 1, 1000));
+    // The badge pages of the documentation: 100 a minute per API. One change reads before it writes, and
+    // all of it counts here as one.
+    rules.push(rule(api::BADGE, LimitScope::App, 30, 60_000));
     rules
 }
 
@@ -217,20 +241,13 @@ fn chat_path(chat: &str, rest: &str) -> String {
 }
 
 /// Turns an action into calls, in the order in which they must be made.
-pub fn prepare(action: &Action, ids: UserIdType) -> Result<Vec<Prepared>, RenderError> {
+pub fn prepare(action: &Action, ids: UserIdType, urgent: Urgent) -> Result<Vec<Prepared>, RenderError> {
     match action {
         Action::Send { to, content } => send(to, content),
         Action::Reply {
             message, chat, content, ..
         } => reply(message, chat, content),
-        Action::UpdateCard { card, context, content } => {
-            let private = context.as_deref() == Some(PRIVATE);
-            let body = json!({ "content": card::single(content, private)? });
-            Call::new(Method::Patch, message_path(card, ""), Then::Nothing)
-                .body(body)
-                .prepared(api::CARD, Some(card.as_str()), Some(REPEATABLE_MS))
-                .map(one)
-        }
+        Action::UpdateCard { card, context, content } => update(card, context.as_deref(), content).map(one),
         Action::Recall { message } => Call::new(Method::Delete, message_path(message, ""), Then::Gone)
             .prepared(api::RECALL, None, Some(REPEATABLE_MS))
             .map(one),
@@ -254,7 +271,7 @@ pub fn prepare(action: &Action, ids: UserIdType) -> Result<Vec<Prepared>, Render
         } => create_chat(name, owner, members, description.as_deref()).map(one),
         Action::RenameChat { chat, name } => Call::new(Method::Put, chat_path(chat.as_str(), ""), Then::Nothing)
             .query("user_id_type", ids.as_str())
-            .body(json!({ "name": name }))
+            .body(json!({ "name": escape::printable(name) }))
             .prepared(api::CHAT, Some(chat.as_str()), Some(REPEATABLE_MS))
             .map(one),
         Action::SetOwner { chat, owner } => Call::new(Method::Put, chat_path(chat.as_str(), ""), Then::Nothing)
@@ -289,7 +306,7 @@ pub fn prepare(action: &Action, ids: UserIdType) -> Result<Vec<Prepared>, Render
         Action::Urgent { message, users } => by_type(users, URGENT_PER_CALL)
             .into_iter()
             .map(|(kind, list)| {
-                Call::new(Method::Patch, message_path(message, "/urgent_app"), Then::Urgent)
+                Call::new(Method::Patch, message_path(message, urgent.path()), Then::Urgent)
                     .query("user_id_type", kind)
                     .body(json!({ "user_id_list": list }))
                     .prepared(api::URGENT, None, None)
@@ -318,12 +335,76 @@ pub fn prepare(action: &Action, ids: UserIdType) -> Result<Vec<Prepared>, Render
         .query("page_size", "100")
         .prepared(api::MEMBERS, Some(chat.as_str()), Some(REPEATABLE_MS))
         .map(one),
-        Action::Unpin { .. } | Action::Badge { .. } => Err(RenderError::NotPossible {
-            app_kind: "feishu",
-            action: action.kind().as_str(),
-            why: "not connected yet".to_owned(),
-        }),
+        Action::Unpin { message } => Call::new(
+            Method::Delete,
+            format!("/open-apis/im/v1/pins/{}", seg(message.as_str())),
+            Then::Gone,
+        )
+        .prepared(api::PIN, Some(message.as_str()), Some(REPEATABLE_MS))
+        .map(one),
+        Action::Badge { badge, users, given } => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+            if badge.is_empty() || badge.len() > 64 || !badge.chars().all(plain) {
+                return Err(RenderError::Invalid(format!(
+                    "{badge:?} is not the id of a Feishu badge such as m_DjMzaK"
+                )));
+            }
+            by_type(users, usize::MAX)
+                .into_iter()
+                .map(|(kind, users)| {
+                    let then = Then::Badge { users, given: *given };
+                    Call::new(
+                        Method::Get,
+                        format!("/open-apis/admin/v1/badges/{}/grants", seg(badge)),
+                        then,
+                    )
+                    .query("user_id_type", kind)
+                    .prepared(api::BADGE, Some(badge), Some(REPEATABLE_MS))
+                })
+                .collect()
+        }
     }
+}
+
+/// A card takes the place of a card (`PATCH`), a text that of a text (`PUT`): the wrong verb is refused
+/// with 230001 (feishu.md gotcha 21).
+fn update(card: &MessageId, context: Option<&str>, content: &Message) -> Result<Prepared, RenderError> {
+    let private = context == Some(PRIVATE);
+    let whole = card::single(content, private)?;
+    let mut parts = render::message(content, private)?;
+    match parts.pop() {
+        Some(part) if parts.is_empty() && matches!(part.msg_type, "text" | "post") => {
+            Call::new(Method::Put, message_path(card, ""), Then::Edit { card: whole })
+                .body(json!({ "msg_type": part.msg_type, "content": part.content }))
+                .prepared(api::EDIT, Some(card.as_str()), Some(REPEATABLE_MS))
+        }
+        _ => Call::new(Method::Patch, message_path(card, ""), Then::Nothing)
+            .body(json!({ "content": whole }))
+            .mentioning(content)
+            .prepared(api::CARD, Some(card.as_str()), Some(REPEATABLE_MS)),
+    }
+}
+
+/// Everybody whom a message mentions, with the name that its writer knows.
+fn names(content: &Message) -> Vec<(String, String)> {
+    let mut out: Vec<(String, String)> = Vec::new();
+    let mut take = |inlines: &[Inline]| {
+        for inline in inlines {
+            if let Inline::Mention { user, name } = inline
+                && !out.iter().any(|(id, _)| id == user.as_str())
+            {
+                out.push((user.as_str().to_owned(), name.clone()));
+            }
+        }
+    };
+    for block in &content.blocks {
+        match block {
+            Block::Paragraph(inlines) | Block::Quote(inlines) | Block::Note(inlines) => take(inlines),
+            Block::List { items, .. } => items.iter().for_each(|i| take(i)),
+            _ => {}
+        }
+    }
+    out
 }
 
 fn one(prepared: Prepared) -> Vec<Prepared> {
@@ -342,6 +423,7 @@ fn send(to: &Target, content: &Message) -> Result<Vec<Prepared>, RenderError> {
                 .query("receive_id_type", kind)
                 .body(json!({ "receive_id": to.as_str(), "msg_type": part.msg_type, "content": part.content }))
                 .key(KeyPlace::BodyUuid)
+                .mentioning(content)
                 .prepared(api::MESSAGE, Some(to.as_str()), Some(MESSAGE_KEY_MS))
         })
         .collect()
@@ -354,6 +436,7 @@ fn reply(message: &MessageId, chat: &ChatRef, content: &Message) -> Result<Vec<P
             Call::new(Method::Post, message_path(message, "/reply"), Then::Message)
                 .body(json!({ "msg_type": part.msg_type, "content": part.content }))
                 .key(KeyPlace::BodyUuid)
+                .mentioning(content)
                 .prepared(api::MESSAGE, Some(chat.id.as_str()), Some(MESSAGE_KEY_MS))
         })
         .collect()
@@ -410,14 +493,14 @@ fn create_chat(
         }
     }
     let mut body = json!({
-        "name": escape::cut(name, 180).0,
+        "name": escape::printable(escape::cut(name, 180).0),
         "owner_id": owner.as_str(),
         "user_id_list": first,
         "chat_mode": "group",
         "chat_type": "private",
     });
     if let Some(description) = description {
-        body["description"] = json!(escape::cut(description, 300).0);
+        body["description"] = json!(escape::printable(escape::cut(description, 300).0));
     }
     Call::new(Method::Post, "/open-apis/im/v1/chats".to_owned(), Then::Chat { more })
         .query("user_id_type", kind)
@@ -494,7 +577,7 @@ fn calendar(entry: &CalendarEntry) -> Result<Prepared, RenderError> {
         .iter()
         .flat_map(|(_, list)| list.iter().map(|id| json!({ "type": "user", "user_id": id })))
         .collect();
-    let time = |at: hutong_model::Timestamp| json!({ "timestamp": at.secs().to_string() });
+    let time = |at: hutong_model::Timestamp| json!({ "timestamp": at.secs().to_string(), "timezone": "Asia/Shanghai" });
     Call::new(
         Method::Post,
         "/open-apis/calendar/v4/calendars/primary".to_owned(),
@@ -502,9 +585,9 @@ fn calendar(entry: &CalendarEntry) -> Result<Prepared, RenderError> {
     )
     .query("user_id_type", kind)
     .body(json!({
-        "summary": escape::cut(&entry.title, 900).0,
+        "summary": escape::printable(escape::cut(&entry.title, 900).0),
         // Read as HTML by the platform.
-        "description": escape::html(escape::cut(&entry.description, 8000).0),
+        "description": escape::html(&escape::printable(escape::cut(&entry.description, 8000).0)),
         "need_notification": true,
         "start_time": time(entry.from),
         "end_time": time(entry.to),

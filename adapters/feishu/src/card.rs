@@ -16,6 +16,8 @@ const BUDGET: usize = 29_000;
 /// Objects with a `tag`; the platform's limit is 200.
 const ELEMENTS: usize = 190;
 const TABLES: usize = 5;
+const CHARTS: usize = 5;
+const SUMMARY_BYTES: usize = 300;
 const TABLE_COLUMNS: usize = 50;
 /// More than a phone shows, less than half a card.
 const PARAGRAPH_BYTES: usize = 6_000;
@@ -47,12 +49,12 @@ pub fn cards(message: &Message, private: bool) -> Result<Vec<String>, RenderErro
             });
         }
         if !page.fits(size) {
-            cards.push(page.finish(message.title.as_deref(), cards.len()));
+            cards.push(page.finish(message, cards.len()));
             page = Page::default();
         }
         page.push(element, size);
     }
-    cards.push(page.finish(message.title.as_deref(), cards.len()));
+    cards.push(page.finish(message, cards.len()));
     Ok(cards)
 }
 
@@ -74,6 +76,7 @@ struct Size {
     bytes: usize,
     tags: usize,
     tables: usize,
+    charts: usize,
 }
 
 impl Size {
@@ -82,6 +85,7 @@ impl Size {
             bytes: escaped_len(&element.to_string()) + 1,
             tags: tags(element),
             tables: usize::from(element["tag"] == "table"),
+            charts: usize::from(element["tag"] == "chart"),
         }
     }
 }
@@ -98,6 +102,7 @@ impl Page {
             || self.size.bytes + more.bytes <= BUDGET - 1_500
                 && self.size.tags + more.tags <= ELEMENTS
                 && self.size.tables + more.tables <= TABLES
+                && self.size.charts + more.charts <= CHARTS
     }
 
     fn push(&mut self, element: Value, size: Size) {
@@ -105,16 +110,23 @@ impl Page {
         self.size.bytes += size.bytes;
         self.size.tags += size.tags;
         self.size.tables += size.tables;
+        self.size.charts += size.charts;
     }
 
-    fn finish(self, title: Option<&str>, index: usize) -> String {
+    fn finish(self, message: &Message, index: usize) -> String {
         let mut card = json!({
             "schema": "2.0",
             // Without it in the first version no later one can replace it (feishu.md gotcha 21).
             "config": { "update_multi": true, "width_mode": "fill" },
             "body": { "elements": self.elements },
         });
-        if let Some(title) = title {
+        // The text twin: what the list of chats and a notification show instead of the card.
+        let twin = escape::defused(&message.plain());
+        let twin = escape::cut(twin.trim(), SUMMARY_BYTES).0;
+        if !twin.is_empty() {
+            card["config"]["summary"] = json!({ "content": twin });
+        }
+        if let Some(title) = message.title.as_deref() {
             let title = escape::printable(escape::cut(title, 400).0);
             let title = if index == 0 {
                 title.into_owned()
@@ -163,9 +175,18 @@ impl Draw {
             }
             Block::List { ordered, items } => list(*ordered, items, out),
             Block::Table(table) => tables(table, out),
-            Block::Chart(chart) => out.push(chart_element(chart)),
+            Block::Chart(chart) => {
+                let element = chart_element(chart);
+                // A drawing that fits into no card is told in figures; they may go on in the next one.
+                if Size::of(&element).bytes > BUDGET - 1_500 {
+                    out.push(plain_div(&chart_title(chart), None));
+                    tables(&figures(chart), out);
+                } else {
+                    out.push(element);
+                }
+            }
             Block::Image { handle, alt } => {
-                out.push(json!({ "tag": "img", "img_key": handle, "alt": { "tag": "plain_text", "content": alt } }));
+                out.push(json!({ "tag": "img", "img_key": handle, "alt": label(alt) }));
             }
             Block::Divider => out.push(json!({ "tag": "hr" })),
             Block::Buttons(buttons) => {
@@ -188,8 +209,13 @@ impl Draw {
     }
 }
 
+/// Text that stands literally.
+fn label(text: &str) -> Value {
+    json!({ "tag": "plain_text", "content": escape::printable(text) })
+}
+
 fn plain_div(text: &str, size: Option<&str>) -> Value {
-    let mut text = json!({ "tag": "plain_text", "content": text });
+    let mut text = label(text);
     if let Some(size) = size {
         text["text_size"] = json!(size);
         text["text_color"] = json!("grey");
@@ -325,14 +351,32 @@ fn list(ordered: bool, items: &[Vec<Inline>], out: &mut Vec<Value>) {
     }
 }
 
-/// Cells of type `text` are literal. Long tables go on in a further table with the same columns.
+/// Cells of type `text` are literal. Long tables go on in a further table with the same columns, wide
+/// ones in a further table that begins with the same first column.
 fn tables(table: &Table, out: &mut Vec<Value>) {
+    if table.columns.is_empty() {
+        return;
+    }
+    if table.columns.len() > TABLE_COLUMNS {
+        let part = |cells: &[String], from: usize| -> Vec<String> {
+            let rest = cells.iter().skip(from).take(TABLE_COLUMNS - 1);
+            cells.iter().take(1).chain(rest).cloned().collect()
+        };
+        for from in (1..table.columns.len()).step_by(TABLE_COLUMNS - 1) {
+            let narrow = Table {
+                columns: part(&table.columns, from),
+                rows: table.rows.iter().map(|row| part(row, from)).collect(),
+            };
+            tables(&narrow, out);
+        }
+        return;
+    }
     let columns: Vec<Value> = table
         .columns
         .iter()
         .take(TABLE_COLUMNS)
         .enumerate()
-        .map(|(i, name)| json!({ "name": format!("c{i}"), "display_name": name, "data_type": "text", "width": "auto" }))
+        .map(|(i, name)| json!({ "name": format!("c{i}"), "display_name": escape::printable(name), "data_type": "text", "width": "auto" }))
         .collect();
     let mut rows = Vec::new();
     let mut bytes = 0;
@@ -370,12 +414,34 @@ fn tables(table: &Table, out: &mut Vec<Value>) {
     finish(&mut rows);
 }
 
-fn chart_element(chart: &Chart) -> Value {
-    let title = if chart.unit.is_empty() {
-        chart.title.clone()
+fn chart_title(chart: &Chart) -> String {
+    if chart.unit.is_empty() {
+        escape::printable(&chart.title).into_owned()
     } else {
-        format!("{}（{}）", chart.title, chart.unit)
-    };
+        escape::printable(&format!("{}（{}）", chart.title, chart.unit)).into_owned()
+    }
+}
+
+/// The same figures as a table: one row per category.
+fn figures(chart: &Chart) -> Table {
+    let series = chart.series.iter().map(|(name, _)| name.clone());
+    let rows = chart.categories.iter().enumerate().map(|(i, category)| {
+        let cell = |(_, values): &(String, Vec<Option<f64>>)| match values.get(i).copied().flatten() {
+            Some(value) => value.to_string(),
+            None => "–".to_owned(),
+        };
+        std::iter::once(category.clone())
+            .chain(chart.series.iter().map(cell))
+            .collect()
+    });
+    Table {
+        columns: std::iter::once(String::new()).chain(series).collect(),
+        rows: rows.collect(),
+    }
+}
+
+fn chart_element(chart: &Chart) -> Value {
+    let title = chart_title(chart);
     let wanted = if chart.kind == ChartKind::Pie {
         1
     } else {
@@ -390,7 +456,7 @@ fn chart_element(chart: &Chart) -> Value {
                 .categories
                 .iter()
                 .zip(values)
-                .map(move |(x, y)| json!({ "x": x, "y": y, "s": series }))
+                .map(move |(x, y)| json!({ "x": escape::printable(x), "y": y, "s": escape::printable(series) }))
         })
         .collect();
     let legends = json!({ "visible": chart.series.len() > 1 || chart.kind == ChartKind::Pie, "orient": "bottom" });
@@ -426,7 +492,7 @@ fn button(button: &Button, private: bool) -> Value {
     };
     json!({
         "tag": "button",
-        "text": { "tag": "plain_text", "content": button.label },
+        "text": label(&button.label),
         "type": style,
         // Always an object: official clients refuse a string (feishu.md 2.8).
         "behaviors": [{ "type": "callback", "value": value }],
@@ -450,7 +516,7 @@ fn field_elements(field: &Field, out: &mut Vec<Value>) {
     let options = |choices: &[(String, String)]| -> Vec<Value> {
         choices
             .iter()
-            .map(|(value, label)| json!({ "text": { "tag": "plain_text", "content": label }, "value": value }))
+            .map(|(value, text)| json!({ "text": label(text), "value": value }))
             .collect()
     };
     let placeholder = json!({ "tag": "plain_text", "content": "请选择 / choose" });

@@ -101,6 +101,12 @@ static TABLE: &[Row] = &[
     Row(193_001, Reject, "日程不存在 / calendar entry not found"),
     Row(194_002, Reject, "不能添加参与人 / attendees may not be added"),
     Row(195_100, Reject, "成员已离职 / the person has left"),
+    // The list of granted scopes (official page application-v6/scope/list).
+    Row(
+        212_100,
+        Reject,
+        "应用未安装到企业 / the app is not installed in this company",
+    ),
     // Messages (5.2, 5.3).
     Row(230_001, Reject, "消息参数不对 / bad message parameter"),
     Row(
@@ -158,6 +164,7 @@ static TABLE: &[Row] = &[
     ),
     Row(230_028, Reject, "内容未通过审核 / the content was refused by the audit"),
     Row(230_029, Reject, "对方已离职 / the person has left"),
+    Row(230_030, Reject, "没有这个批量消息 / no such batch message"),
     Row(
         230_031,
         Reject,
@@ -240,10 +247,54 @@ static TABLE: &[Row] = &[
     ),
     Row(232_068, Unknown, "同一个群正在创建 / the same group is being created"),
     // Files (5.6).
+    Row(234_001, Reject, "文件参数不对 / bad parameter of a file"),
+    Row(234_003, Reject, "文件不在这条消息里 / the file is not in this message"),
+    Row(
+        234_004,
+        Reject,
+        "机器人不在消息所在的群里 / the bot is not in the message's chat",
+    ),
     Row(234_006, Reject, "文件太大 / the file is too large"),
     Row(234_010, Reject, "文件是空的 / the file is empty"),
     Row(234_011, Reject, "图片格式不支持 / the image format is not supported"),
+    Row(
+        234_037,
+        Reject,
+        "文件太大，不能下载 / the file is too large to be fetched",
+    ),
+    Row(
+        234_038,
+        Reject,
+        "群开启了防泄密，不能下载 / the chat is restricted: its files cannot be fetched",
+    ),
     Row(234_039, Reject, "图片尺寸太大 / the image has too many pixels"),
+    Row(
+        234_043,
+        Reject,
+        "这种消息的文件不能下载 / files of this kind of message cannot be fetched",
+    ),
+    // Statistics and badges (official pages admin-v1).
+    Row(1_051_000, Unknown, "平台内部错误 / internal error of the platform"),
+    Row(1_051_001, Reject, "参数不对 / bad parameter"),
+    Row(
+        1_051_002,
+        Reject,
+        "应用无权访问该数据 / the app has no access to these data",
+    ),
+    Row(
+        1_051_003,
+        Reject,
+        "数据权限范围或套餐不包含它，在开发者后台「权限管理」申请数据范围 / outside the app's data range, or not in the \
+         company's plan: ask for the range in the developer console, Permissions",
+    ),
+    Row(1_051_113, Reject, "没有这个勋章 / no such badge"),
+    Row(1_051_200, Reject, "授予名单重名 / a list of this name exists"),
+    Row(
+        1_051_204,
+        Reject,
+        "授予名单已满 / the badge has its full number of lists",
+    ),
+    Row(1_051_205, Gone, "授予名单不存在 / no such list of people"),
     // Every call (1.2, 5.1).
     Row(99_991_400, APP, "请求太快 / calls too fast"),
     Row(

@@ -15,7 +15,7 @@ const fn key(name: &'static str, kind: KeyKind, required: bool, doc: &'static st
     }
 }
 
-static KEYS: [KeySpec; 10] = [
+static KEYS: [KeySpec; 13] = [
     key(
         "base_url",
         KeyKind::Url,
@@ -81,6 +81,25 @@ static KEYS: [KeySpec; 10] = [
         false,
         "Refuse callbacks of any other tenant than this one.",
     ),
+    key(
+        "encrypt_key_previous",
+        KeyKind::Secret,
+        false,
+        "The Encrypt Key before the last change: callbacks sealed with it are accepted, too, until it is taken out.",
+    ),
+    key(
+        "verification_token_previous",
+        KeyKind::Secret,
+        false,
+        "The Verification Token before the last change; accepted as well until it is taken out.",
+    ),
+    key(
+        "urgent",
+        KeyKind::Text,
+        false,
+        "How urgent messages reach people: `app` (default), `sms` or `phone`. The last two use up the company's paid \
+         quota and need the scopes im:message.urgent:sms and im:message.urgent:phone.",
+    ),
 ];
 
 pub fn keys(_kind: &str) -> &'static [KeySpec] {
@@ -99,6 +118,25 @@ impl UserIdType {
         match self {
             UserIdType::UserId => "user_id",
             UserIdType::OpenId => "open_id",
+        }
+    }
+}
+
+/// How a message is made urgent. Text messages and calls cost the company money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgent {
+    App,
+    Sms,
+    Phone,
+}
+
+impl Urgent {
+    /// Below the message's path.
+    pub fn path(self) -> &'static str {
+        match self {
+            Urgent::App => "/urgent_app",
+            Urgent::Sms => "/urgent_sms",
+            Urgent::Phone => "/urgent_phone",
         }
     }
 }
@@ -124,6 +162,9 @@ pub struct Config {
     /// There with [`Receive::Callback`].
     pub encrypt_key: Option<Secret>,
     pub verification_token: Option<Secret>,
+    pub encrypt_key_previous: Option<Secret>,
+    pub verification_token_previous: Option<Secret>,
+    pub urgent: Urgent,
     pub sees_all: bool,
     pub user_id_type: UserIdType,
     pub bot_open_id: Option<String>,
@@ -206,6 +247,20 @@ impl Config {
                 UserIdType::UserId
             }
         };
+        let urgent = match settings.text("urgent") {
+            None | Some("app") => Urgent::App,
+            Some("sms") => Urgent::Sms,
+            Some("phone") => Urgent::Phone,
+            Some(other) => {
+                problems.push(KeyProblem {
+                    key: "urgent",
+                    what: format!("{other:?} is not known"),
+                    hint: "use app, sms or phone".to_owned(),
+                });
+                Urgent::App
+            }
+        };
+        let optional = |key: &str| settings.secret(key).filter(|s| !s.is_empty()).cloned();
         let bot_open_id = settings.text("bot_open_id").map(str::to_owned);
         if bot_open_id.as_deref().is_some_and(|id| !id.starts_with("ou_")) {
             problems.push(KeyProblem {
@@ -223,7 +278,10 @@ impl Config {
                 app_secret,
                 receive,
                 encrypt_key,
-                verification_token: settings.secret("verification_token").filter(|s| !s.is_empty()).cloned(),
+                verification_token: optional("verification_token"),
+                encrypt_key_previous: optional("encrypt_key_previous"),
+                verification_token_previous: optional("verification_token_previous"),
+                urgent,
                 sees_all: settings.bool("sees_all_messages").unwrap_or(false),
                 user_id_type,
                 bot_open_id,

@@ -3,12 +3,15 @@
 //! The platform shows an app what lies in its contact scope. With the whole company in it, one
 //! listing from the root gives every department; otherwise the scope itself says where to begin. A
 //! tree too large for one listing is walked level by level.
+//!
+//! Listings end: a page that names itself as the next one, and a walk of more pages than any company
+//! has, are errors.
 
 use hutong_model::{CallError, DepartmentId, DepartmentRecord, Page, PersonRecord, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::api::{Api, next_page};
+use crate::api::{Api, page_after};
 use crate::calls::{id_type, segment};
 use crate::normalise::{self, ROOT, View};
 use crate::wire;
@@ -22,6 +25,9 @@ struct Walk {
     deep: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     page: Option<String>,
+    /// Pages read so far.
+    #[serde(default)]
+    read: u32,
 }
 
 impl Walk {
@@ -30,9 +36,11 @@ impl Walk {
             queue: vec![ROOT.to_owned()],
             deep: true,
             page: None,
+            read: 0,
         }
     }
-    fn next(self) -> Option<String> {
+    fn next(mut self) -> Option<String> {
+        self.read += 1;
         if self.queue.is_empty() {
             None
         } else {
@@ -41,6 +49,8 @@ impl Walk {
     }
 }
 
+/// 20,000 pages of 50 departments.
+const MOST_PAGES: u32 = 20_000;
 const NO_PERMISSION: [i64; 2] = [40_004, 40_014];
 const TOO_LARGE: i64 = 43_010;
 
@@ -52,6 +62,9 @@ pub async fn departments(api: &Api, view: View<'_>, cursor: Option<&str>) -> Res
             text: "not a cursor of this listing".into(),
         })?,
     };
+    if walk.read > MOST_PAGES {
+        return Err(endless());
+    }
     let Some(parent) = walk.queue.first().cloned() else {
         return Ok(Page {
             items: Vec::new(),
@@ -90,12 +103,7 @@ pub async fn departments(api: &Api, view: View<'_>, cursor: Option<&str>) -> Res
         && let Ok(id) = DepartmentId::new(ROOT)
     {
         // The listing leaves the root itself out, and people can stand directly below it.
-        items.push(DepartmentRecord {
-            id,
-            parent: None,
-            name: "全公司".to_owned(),
-            leader: None,
-        });
+        items.push(root(id));
     }
     items.extend(read_departments(&data["items"]));
     if !walk.deep {
@@ -106,7 +114,7 @@ pub async fn departments(api: &Api, view: View<'_>, cursor: Option<&str>) -> Res
                 .map(|d| d.id.as_str().to_owned()),
         );
     }
-    walk.page = next_page(data);
+    walk.page = page_after(data, walk.page.as_deref())?;
     if walk.page.is_none() {
         walk.queue.remove(0);
     }
@@ -116,12 +124,32 @@ pub async fn departments(api: &Api, view: View<'_>, cursor: Option<&str>) -> Res
     })
 }
 
-/// The departments that the contact scope names, to be read before their children.
-async fn from_scope(api: &Api, view: View<'_>) -> Result<Page<DepartmentRecord>, CallError> {
-    let mut items = Vec::new();
-    let mut queue = Vec::new();
+fn endless() -> CallError {
+    CallError::Unavailable("the platform's listing does not end".to_owned())
+}
+
+fn root(id: DepartmentId) -> DepartmentRecord {
+    DepartmentRecord {
+        id,
+        parent: None,
+        name: "全公司".to_owned(),
+        leader: None,
+    }
+}
+
+/// What the contact scope names, apart from groups of users: departments and single people.
+struct Scope {
+    departments: Vec<String>,
+    people: Vec<String>,
+}
+
+async fn scope(api: &Api, view: View<'_>) -> Result<Scope, CallError> {
+    let mut found = Scope {
+        departments: Vec::new(),
+        people: Vec::new(),
+    };
     let mut page: Option<String> = None;
-    loop {
+    for _ in 0..MOST_PAGES {
         let mut query = vec![
             ("user_id_type".to_owned(), view.user_id_type.as_str().to_owned()),
             ("department_id_type".to_owned(), "open_department_id".to_owned()),
@@ -134,18 +162,27 @@ async fn from_scope(api: &Api, view: View<'_>) -> Result<Page<DepartmentRecord>,
             .get("/open-apis/contact/v3/scopes".to_owned(), query)
             .await
             .map_err(crate::api::Failure::error)?;
-        let ids = answer["data"]["department_ids"].as_array().cloned().unwrap_or_default();
-        queue.extend(
-            ids.iter()
-                .filter_map(Value::as_str)
-                .filter(|id| *id != ROOT)
-                .map(str::to_owned),
-        );
-        page = next_page(&answer["data"]);
+        let data = &answer["data"];
+        for (list, key) in [
+            (&mut found.departments, "department_ids"),
+            (&mut found.people, "user_ids"),
+        ] {
+            let ids = data[key].as_array().into_iter().flatten().filter_map(Value::as_str);
+            list.extend(ids.filter(|id| *id != ROOT).map(str::to_owned));
+        }
+        page = page_after(data, page.as_deref())?;
         if page.is_none() {
-            break;
+            return Ok(found);
         }
     }
+    Err(endless())
+}
+
+/// The departments that the contact scope names, to be read before their children. The root stands for
+/// the people whom the scope names one by one.
+async fn from_scope(api: &Api, view: View<'_>) -> Result<Page<DepartmentRecord>, CallError> {
+    let queue = scope(api, view).await?.departments;
+    let mut items: Vec<DepartmentRecord> = DepartmentId::new(ROOT).ok().map(root).into_iter().collect();
     for id in &queue {
         let query = vec![("department_id_type".to_owned(), "open_department_id".to_owned())];
         let path = format!("/open-apis/contact/v3/departments/{}", segment(id));
@@ -160,6 +197,7 @@ async fn from_scope(api: &Api, view: View<'_>) -> Result<Page<DepartmentRecord>,
             queue,
             deep: true,
             page: None,
+            read: 0,
         }
         .next(),
     })
@@ -196,16 +234,42 @@ pub async fn people(
     if let Some(cursor) = cursor {
         query.push(("page_token".to_owned(), cursor.to_owned()));
     }
-    let answer = api
+    let answer = match api
         .get("/open-apis/contact/v3/users/find_by_department".to_owned(), query)
         .await
-        .map_err(crate::api::Failure::error)?;
+    {
+        Ok(answer) => answer,
+        // Not the whole company: whoever is in the scope by name belongs here.
+        Err(failure) if department.as_str() == ROOT && failure.code().is_some_and(|c| NO_PERMISSION.contains(&c)) => {
+            return named_people(api, view).await;
+        }
+        Err(failure) => return Err(failure.error()),
+    };
     let data = &answer["data"];
     let items = data["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(Page {
         items: items.iter().filter_map(|item| read_person(item, view)).collect(),
-        next: next_page(data),
+        next: page_after(data, cursor)?,
     })
+}
+
+/// The people whom the contact scope names one by one, fifty to a call.
+async fn named_people(api: &Api, view: View<'_>) -> Result<Page<PersonRecord>, CallError> {
+    let mut items = Vec::new();
+    for slice in scope(api, view).await?.people.chunks(50) {
+        let mut query = vec![
+            ("user_id_type".to_owned(), view.user_id_type.as_str().to_owned()),
+            ("department_id_type".to_owned(), "open_department_id".to_owned()),
+        ];
+        query.extend(slice.iter().map(|id| ("user_ids".to_owned(), id.clone())));
+        let answer = api
+            .get("/open-apis/contact/v3/users/batch".to_owned(), query)
+            .await
+            .map_err(crate::api::Failure::error)?;
+        let found = answer["data"]["items"].as_array().into_iter().flatten();
+        items.extend(found.filter_map(|item| read_person(item, view)));
+    }
+    Ok(Page { items, next: None })
 }
 
 fn read_person(item: &Value, view: View<'_>) -> Option<PersonRecord> {

@@ -40,6 +40,10 @@ impl Door {
                 config.verification_token.clone(),
                 config.app_id.clone(),
                 config.tenant_key.clone(),
+            )
+            .with_previous(
+                config.encrypt_key_previous.clone(),
+                config.verification_token_previous.clone(),
             ),
             user_id_type: config.user_id_type,
             sees_all: config.sees_all,

@@ -39,9 +39,12 @@ pub fn markdown(text: &str, out: &mut String) {
     }
 }
 
-/// Control characters show nothing, cost six bytes each in JSON, and hide what a text really is.
+/// Control characters show nothing, cost six bytes each in JSON, and hide what a text really is. The
+/// embeddings, overrides and isolates of bidirectional text turn the rest of the line around when a
+/// person leaves them open; marks (U+200E, U+200F) act on nothing but themselves and stay.
 fn dropped(c: char) -> bool {
     c.is_control() && !matches!(c, '\n' | '\t')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fff9}'..='\u{fffb}')
 }
 
 /// The text without control characters.
@@ -57,6 +60,28 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 /// no entity.
 pub fn inert(text: &str) -> bool {
     !(text.contains(['<', '>', '&']) || text.contains("](") || text.contains("@_"))
+}
+
+/// A place of which it is not known whether anything is interpreted there (the preview line of a card):
+/// nothing that could be is left.
+pub fn defused(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in printable(text).chars() {
+        out.push(match c {
+            '<' => '＜',
+            '>' => '＞',
+            '&' => '＆',
+            '[' => '［',
+            ']' => '］',
+            '@' => '＠',
+            '*' => '＊',
+            '`' => '｀',
+            '~' => '～',
+            '\n' | '\t' => ' ',
+            other => other,
+        });
+    }
+    out
 }
 
 /// The address of a link as markdown can hold it; `None` when it is no web address.
@@ -80,6 +105,8 @@ pub fn url(text: &str) -> Option<String> {
             other => out.push(other),
         }
     }
+    // A host name with one of these in it is no host name afterwards.
+    url::Url::parse(&out).ok()?;
     Some(out)
 }
 

@@ -16,15 +16,18 @@
 //! whose answers [`codes`] explains.
 
 mod api;
+mod badges;
 mod calls;
 mod card;
 mod codes;
 mod config;
 mod content;
+mod diagnose;
 mod directory;
 mod door;
 mod escape;
 mod normalise;
+mod reads;
 mod render;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -35,13 +38,13 @@ mod wire;
 use std::sync::Arc;
 
 use hutong_model::{
-    Ability, Action, Adapter, AppId, BoxFuture, Build, CallError, Capabilities, DepartmentId, DepartmentRecord,
-    KeyProblem, Limits, Link, Outcome, Page, PersonRecord, Platform, PlatformEntry, Prepared, RawRequest, Received,
-    RenderError, SeeClass, Timestamp, UserId,
+    Ability, Action, Adapter, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, ChatRecord, DepartmentId,
+    DepartmentRecord, Finding, KeyProblem, Limits, Link, MessageId, Outcome, Page, PersonRecord, Platform,
+    PlatformEntry, Prepared, RawRequest, Received, RenderError, SeeClass, StatRow, StatScope, Timestamp, UserId,
 };
 
 use api::Api;
-use config::{Config, Receive};
+use config::{Config, Receive, Urgent};
 use door::{Door, Trust};
 use normalise::View;
 use stream::Stream;
@@ -129,7 +132,7 @@ impl Adapter for Feishu {
     }
 
     fn prepare(&self, action: &Action) -> Result<Vec<Prepared>, RenderError> {
-        calls::prepare(action, self.config.user_id_type)
+        calls::prepare(action, self.config.user_id_type, self.config.urgent)
     }
 
     fn deliver<'a>(&'a self, prepared: &'a Prepared, key: &'a str) -> BoxFuture<'a, Outcome> {
@@ -179,6 +182,32 @@ impl Adapter for Feishu {
         let link = self.link.clone()?;
         Some(link)
     }
+
+    fn diagnose<'a>(&'a self, callback: Option<&'a str>) -> BoxFuture<'a, Vec<Finding>> {
+        Box::pin(diagnose::diagnose(&self.api, &self.config, callback))
+    }
+
+    fn chats<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Page<ChatRecord>, CallError>> {
+        Box::pin(reads::chats(&self.api, self.view(), cursor))
+    }
+
+    fn statistics<'a>(
+        &'a self,
+        scope: &'a StatScope,
+        day: &'a str,
+        cursor: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Page<StatRow>, CallError>> {
+        Box::pin(reads::statistics(&self.api, self.view(), scope, day, cursor))
+    }
+
+    fn download<'a>(
+        &'a self,
+        message: &'a MessageId,
+        attachment: &'a Attachment,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<u8>, CallError>> {
+        Box::pin(reads::download(&self.api, message, attachment, limit))
+    }
 }
 
 fn capabilities(config: &Config) -> Capabilities {
@@ -191,13 +220,23 @@ fn capabilities(config: &Config) -> Capabilities {
             "without the scope im:message.group_msg only mentions are seen in groups: activity figures are partial",
         ));
     }
+    if config.urgent != Urgent::App {
+        remarks.push((
+            "加急用短信或电话，消耗企业的付费额度",
+            "urgent messages go out as text messages or calls and use up the company's paid quota",
+        ));
+    }
+    remarks.push((
+        "平台的部门和个人统计按天出，次日 9:30 左右才有；不分群",
+        "the platform's figures per department and person are of whole days, out at about 9:30 the next morning; not per group",
+    ));
     remarks.push((
         "每个群每秒最多 5 条消息，由群里所有机器人共用",
         "at most five messages a second per group, shared by all bots in it",
     ));
     Capabilities {
         kind: config.kind,
-        sees: [messages, SeeClass::V4, SeeClass::V5, SeeClass::V6].into(),
+        sees: [messages, SeeClass::V3, SeeClass::V4, SeeClass::V5, SeeClass::V6].into(),
         can: [
             A::SendToChat,
             A::SendToUser,
@@ -213,12 +252,17 @@ fn capabilities(config: &Config) -> Capabilities {
             A::Disband,
             A::Upload,
             A::Pin,
+            A::Unpin,
+            A::Badge,
             A::Urgent,
             A::Calendar,
             A::Readers,
             A::ListMembers,
             A::ListDepartments,
             A::ListPeople,
+            A::ListChats,
+            A::Statistics,
+            A::Download,
             A::ButtonsInChat,
             A::ButtonsToUser,
             A::Forms,

@@ -136,7 +136,7 @@ fn inert_text(message: &Message) -> Option<String> {
                     wire.push_str(&format!("<at user_id=\"{user}\"></at>"));
                 }
                 Inline::Mention { name, .. } => {
-                    let text = format!("@{name}");
+                    let text = format!("@{}", escape::printable(&name));
                     shown.push_str(&text);
                     wire.push_str(&text);
                 }
@@ -189,7 +189,7 @@ fn posts(message: &Message) -> Vec<Part> {
 
 /// The locale wrapper is required when sending, and absent when receiving (feishu.md 5.2).
 fn post(title: &str, content: Vec<Vec<Value>>) -> Part {
-    let title = escape::cut(title, 400).0;
+    let title = escape::printable(escape::cut(title, 400).0);
     Part {
         msg_type: "post",
         content: json!({ "zh_cn": { "title": title, "content": content } }).to_string(),
@@ -258,11 +258,11 @@ fn post_paragraphs(mark: &str, inlines: &[Inline], out: &mut Vec<Vec<Value>>) {
             Inline::Mention { user, .. } if escape::may_be_mentioned(user) => {
                 to.node(json!({ "tag": "at", "user_id": user.as_str() }));
             }
-            Inline::Mention { name, .. } => to.text(&format!("@{name}"), false),
+            Inline::Mention { name, .. } => to.text(&escape::printable(&format!("@{name}")), false),
             Inline::MentionAll(_) => to.node(json!({ "tag": "at", "user_id": "all" })),
             Inline::Link { label, url } => match escape::url(url) {
-                Some(url) => to.node(json!({ "tag": "a", "text": label, "href": url })),
-                None => to.text(&format!("{label} {url}"), false),
+                Some(url) => to.node(json!({ "tag": "a", "text": escape::printable(label), "href": url })),
+                None => to.text(&escape::printable(&format!("{label} {url}")), false),
             },
         }
     }

@@ -24,12 +24,16 @@ pub const MAX_UNSIGNED: usize = 4096;
 pub const PAST_MS: i64 = 8 * 3600 * 1000;
 pub const FUTURE_MS: i64 = 5 * 60 * 1000;
 
+const SIGNATURE: &str = "x-lark-signature";
+
 /// The keys of one app.
 #[derive(Clone)]
 pub struct Verifier {
-    /// `None` for an app with a long connection only: then no callback is genuine.
-    seal: Option<Seal>,
-    verification_token: Option<Secret>,
+    /// The present key first; while secrets are being changed, the one before it as well. Empty for an app
+    /// with a long connection only: then no callback is genuine.
+    seals: Vec<Seal>,
+    /// Present and previous verification token; empty when none is configured.
+    tokens: Vec<Secret>,
     app_id: String,
     tenant_key: Option<String>,
 }
@@ -39,6 +43,15 @@ struct Seal {
     encrypt_key: Secret,
     /// Key schedule made once: SHA-256 of the encrypt key.
     cipher: Aes256Dec,
+}
+
+impl Seal {
+    fn new(encrypt_key: Secret) -> Self {
+        Self {
+            cipher: Aes256Dec::new(&Sha256::digest(encrypt_key.expose().as_bytes())),
+            encrypt_key,
+        }
+    }
 }
 
 /// A callback that was opened. `signed` and `encrypted` are false only for a possible address check.
@@ -57,14 +70,24 @@ impl Verifier {
         tenant_key: Option<String>,
     ) -> Self {
         Self {
-            seal: encrypt_key.map(|encrypt_key| Seal {
-                cipher: Aes256Dec::new(&Sha256::digest(encrypt_key.expose().as_bytes())),
-                encrypt_key,
-            }),
-            verification_token,
+            seals: encrypt_key.map(Seal::new).into_iter().collect(),
+            tokens: verification_token.into_iter().collect(),
             app_id,
             tenant_key,
         }
+    }
+
+    /// Accepts what was sealed before the last change of secrets, too. The platform goes on repeating
+    /// events for seven hours, and the console and this program never change at the same moment. An old secret alone counts for nothing.
+    #[must_use]
+    pub fn with_previous(mut self, encrypt_key: Option<Secret>, verification_token: Option<Secret>) -> Self {
+        if !self.seals.is_empty() {
+            self.seals.extend(encrypt_key.map(Seal::new));
+        }
+        if !self.tokens.is_empty() {
+            self.tokens.extend(verification_token);
+        }
+        self
     }
 
     /// Checks the request and returns its plaintext. Unsigned plaintext must be used for nothing but
@@ -76,8 +99,26 @@ impl Verifier {
         if !request.post {
             return Err(Rejection::Malformed);
         }
-        let seal = self.seal.as_ref().ok_or(Rejection::BadSignature)?;
-        let signed = seal.signature(request, now)?;
+        if self.seals.is_empty() {
+            return Err(Rejection::BadSignature);
+        }
+        // The key whose signature it is; none when it carries no signature.
+        let mut seal = None;
+        for candidate in &self.seals {
+            match candidate.signature(request, now) {
+                Ok(true) => {
+                    seal = Some(candidate);
+                    break;
+                }
+                Ok(false) => {}
+                Err(Rejection::BadSignature) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        let signed = seal.is_some();
+        if !signed && request.headers.iter().any(|(name, _)| *name == SIGNATURE) {
+            return Err(Rejection::BadSignature);
+        }
         if !signed && request.body.len() > MAX_UNSIGNED {
             return Err(Rejection::MissingHeader);
         }
@@ -94,7 +135,17 @@ impl Verifier {
                 .map_err(|_| Rejection::Malformed)?
                 .to_owned()
         } else {
-            seal.decrypt(outer.encrypt.as_str())?
+            match seal {
+                Some(seal) => seal.decrypt(outer.encrypt.as_str())?,
+                // An address check says nothing of its key. With the wrong one the padding is nearly
+                // always wrong, and else the text is no JSON.
+                None => self
+                    .seals
+                    .iter()
+                    .filter_map(|seal| seal.decrypt(outer.encrypt.as_str()).ok())
+                    .find(|plain| plain.starts_with('{'))
+                    .ok_or(Rejection::Undecryptable)?,
+            }
         };
         Ok(Opened {
             plain,
@@ -106,14 +157,12 @@ impl Verifier {
     /// The verification token that the plaintext carries. Not compared when none is configured: the
     /// signature already speaks for the sender.
     pub fn token_matches(&self, token: &str) -> bool {
-        match &self.verification_token {
-            Some(expected) => bool::from(expected.expose().as_bytes().ct_eq(token.as_bytes())),
-            None => true,
-        }
+        let equal = |expected: &Secret| bool::from(expected.expose().as_bytes().ct_eq(token.as_bytes()));
+        self.tokens.is_empty() || self.tokens.iter().any(equal)
     }
 
     pub fn has_token(&self) -> bool {
-        self.verification_token.is_some()
+        !self.tokens.is_empty()
     }
 
     /// Schema 1.0 events carry the tenant elsewhere and are only counted, so that it is compared for
@@ -129,7 +178,7 @@ impl Seal {
     fn signature(&self, request: &RawRequest<'_>, now: Timestamp) -> Result<bool, Rejection> {
         let timestamp = request.header("x-lark-request-timestamp")?;
         let nonce = request.header("x-lark-request-nonce")?;
-        let signature = request.header("x-lark-signature")?;
+        let signature = request.header(SIGNATURE)?;
         let (timestamp, nonce, signature) = match (timestamp, nonce, signature) {
             (None, None, None) => return Ok(false),
             (Some(t), Some(n), Some(s)) => (t, n, s),
@@ -188,9 +237,7 @@ mod tests {
     use serde_json::Value;
 
     fn verifier(key: &str) -> Seal {
-        Verifier::new(Some(Secret::new(key)), None, "cli_a1b2c3d4e5f60718".into(), None)
-            .seal
-            .unwrap()
+        Seal::new(Secret::new(key))
     }
 
     #[test]

@@ -404,3 +404,61 @@ proptest! {
         prop_assert!(matches!(received, Received::Rejected(_)));
     }
 }
+
+#[test]
+fn secrets_may_be_changed_without_losing_an_event() {
+    const OLD_KEY: &str = "before the change";
+    const OLD_TOKEN: &str = "token-before";
+    let secret = |text: &str| SettingValue::Secret(hutong_model::Secret::new(text));
+    let both = Feishu::new(&build(
+        settings()
+            .with("encrypt_key_previous", secret(OLD_KEY))
+            .with("verification_token_previous", secret(OLD_TOKEN)),
+    ))
+    .unwrap();
+    let mut event = vector("events/im.message.recalled_v1.json");
+    let sealed = |key: &str, event: &Value| {
+        let body = encrypt(key, &event.to_string()).into_bytes();
+        let (timestamp, nonce) = (NOW.secs().to_string(), "n".to_owned());
+        Callback {
+            signature: sign(key, &timestamp, &nonce, &body),
+            timestamp,
+            nonce,
+            body,
+        }
+    };
+    let accepted = |received: Received| matches!(received, Received::Events { .. });
+    assert!(accepted(sealed(KEY, &event).receive(&both, NOW)));
+    event["header"]["token"] = json!(OLD_TOKEN);
+    assert!(accepted(sealed(OLD_KEY, &event).receive(&both, NOW)));
+    assert!(
+        accepted(sealed(KEY, &event).receive(&both, NOW)),
+        "changed one after the other"
+    );
+    assert_eq!(
+        sealed("third", &event).receive(&both, NOW),
+        Received::Rejected(Rejection::BadSignature)
+    );
+    event["header"]["token"] = json!("third");
+    assert_eq!(
+        sealed(OLD_KEY, &event).receive(&both, NOW),
+        Received::Rejected(Rejection::BadToken)
+    );
+    // Without the setting the old ones are as bad as any.
+    assert_eq!(
+        sealed(OLD_KEY, &event).receive(adapter(), NOW),
+        Received::Rejected(Rejection::BadSignature)
+    );
+    // The address check of the console comes without a signature, under either key.
+    for key in [KEY, OLD_KEY] {
+        let check = json!({ "challenge": "x", "token": OLD_TOKEN, "type": "url_verification" }).to_string();
+        let body = encrypt(key, &check);
+        let request = RawRequest {
+            post: true,
+            query: "",
+            headers: &[],
+            body: body.as_bytes(),
+        };
+        assert!(matches!(both.receive(&request, NOW), Received::Challenge(_)), "{key}");
+    }
+}

@@ -3,6 +3,7 @@
 //! renderer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+mod reader;
 mod support;
 
 use std::collections::BTreeSet;
@@ -14,6 +15,7 @@ use hutong_model::{
     Timestamp, UserId,
 };
 use proptest::prelude::*;
+use reader::Active;
 use serde_json::{Value, json};
 use support::adapter;
 
@@ -544,123 +546,12 @@ fn keys_and_windows_follow_what_the_platform_honours() {
 // ---------------------------------------------------------------------------------------------
 // No text becomes markup.
 
-/// What a client would act upon in a message: mentions, links, styles.
-#[derive(Debug, Default, PartialEq)]
-struct Active {
-    mentions: Vec<String>,
-    links: Vec<String>,
-    markup: Vec<String>,
-}
-
-impl Active {
-    /// The source of a text message: tags, bracket links, placeholders, entities.
-    fn text(&mut self, mut source: &str) {
-        while !source.is_empty() {
-            if let Some(rest) = source.strip_prefix("<at user_id=\"") {
-                let (id, rest) = rest.split_once("\"></at>").unwrap_or((rest, ""));
-                self.mentions.push(id.to_owned());
-                source = rest;
-            } else if let Some(rest) = source.strip_prefix("@_") {
-                self.mentions.push("placeholder".to_owned());
-                source = rest;
-            } else if let Some(rest) = source.strip_prefix("](") {
-                self.links.push(rest.to_owned());
-                source = rest;
-            } else {
-                let c = source.chars().next().unwrap();
-                if matches!(c, '<' | '>' | '&') {
-                    self.markup.push(source.chars().take(10).collect());
-                }
-                source = &source[c.len_utf8()..];
-            }
-        }
+fn active(message: Message) -> Active {
+    let mut out = Active::default();
+    for (kind, content) in parts(message) {
+        out.message(&kind, &content);
     }
-
-    /// Card markdown: everything that is not an entity, a letter or one of our own constructs.
-    fn markdown(&mut self, mut source: &str) {
-        let mut line_start = true;
-        while let Some(c) = source.chars().next() {
-            if let Some(rest) = source.strip_prefix("<at id=") {
-                let (id, rest) = rest.split_once("></at>").unwrap_or((rest, ""));
-                self.mentions.push(id.to_owned());
-                source = rest;
-            } else if let Some(rest) = source.strip_prefix('[') {
-                let (_, rest) = rest.split_once("](").unwrap_or((rest, ""));
-                let (url, rest) = rest.split_once(')').unwrap_or((rest, ""));
-                self.links.push(url.to_owned());
-                source = rest;
-            } else if let Some(rest) = source.strip_prefix("**") {
-                self.markup.push("strong".to_owned());
-                source = rest;
-            } else if c == '&' {
-                let end = source.find(';').unwrap_or(source.len() - 1);
-                let entity = &source[1..end];
-                assert!(
-                    entity.starts_with('#') || entity == "amp" || entity == "sim",
-                    "{source}"
-                );
-                source = &source[end + 1..];
-            } else {
-                let block = line_start && matches!(c, '#' | '>' | '-' | '+');
-                if block || "<>[]()*_`~|$\\".contains(c) {
-                    self.markup.push(source.chars().take(10).collect());
-                }
-                source = &source[c.len_utf8()..];
-            }
-            line_start = c == '\n';
-        }
-    }
-
-    fn post(&mut self, post: &Value) {
-        for node in post["zh_cn"]["content"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .flat_map(|p| p.as_array().unwrap())
-        {
-            match node["tag"].as_str().unwrap() {
-                "text" | "hr" | "img" => {}
-                "at" => self.mentions.push(node["user_id"].as_str().unwrap().to_owned()),
-                "a" => self.links.push(node["href"].as_str().unwrap().to_owned()),
-                other => self.markup.push(other.to_owned()),
-            }
-        }
-    }
-
-    fn card(&mut self, value: &Value) {
-        match value {
-            Value::Object(map) => {
-                match map.get("tag").and_then(Value::as_str) {
-                    // Shown as it stands.
-                    Some("plain_text") => return,
-                    Some("markdown" | "lark_md") => return self.markdown(map["content"].as_str().unwrap()),
-                    Some("table") => {
-                        let literal = |c: &Value| c["data_type"] == "text";
-                        assert!(map["columns"].as_array().unwrap().iter().all(literal));
-                        return;
-                    }
-                    Some("chart") => return,
-                    _ => {}
-                }
-                map.values().for_each(|v| self.card(v));
-            }
-            Value::Array(items) => items.iter().for_each(|v| self.card(v)),
-            _ => {}
-        }
-    }
-
-    fn of(message: Message) -> Self {
-        let mut out = Self::default();
-        for (kind, content) in parts(message) {
-            match kind.as_str() {
-                "text" => out.text(content["text"].as_str().unwrap()),
-                "post" => out.post(&content),
-                "interactive" => out.card(&content),
-                _ => {}
-            }
-        }
-        out
-    }
+    out
 }
 
 fn nasty() -> impl Strategy<Value = String> {
@@ -759,7 +650,7 @@ proptest! {
     /// Ten thousand texts, five to a message.
     #[test]
     fn no_text_becomes_a_mention_a_link_or_markup(texts in proptest::collection::vec(nasty(), 5), mixed in any::<bool>(), card in any::<bool>()) {
-        let active = Active::of(message(&texts, mixed, card));
+        let active = active(message(&texts, mixed, card));
         let times = if mixed { 3 } else { 0 };
         prop_assert_eq!(active.mentions, vec!["u1".to_owned(); times]);
         let url = "https://good.example/a%28b%29";

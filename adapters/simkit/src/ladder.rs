@@ -184,6 +184,8 @@ pub fn loopback_client(timeout: Duration) -> Result<Client, SimError> {
         .redirect(Policy::none())
         .connect_timeout(Duration::from_secs(3))
         .timeout(timeout)
+        // As the platforms write them: an official receiver looks them up with their capitals.
+        .http1_title_case_headers()
         .tls_certs_only([])
         .build()
         .map_err(|e| SimError::Refused(format!("cannot make an HTTP client: {e}")))

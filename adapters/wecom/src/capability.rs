@@ -4,6 +4,7 @@ use hutong_model::{Ability, Capabilities, LimitRule, LimitScope, Limits, SeeClas
 
 use crate::config::{AIBOT, APP, Door, WEBHOOK};
 use crate::prepare::{CHAT_MEMBERS, MEMBERS_PER_CALL};
+use crate::stream::calls;
 
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
@@ -17,6 +18,7 @@ const fn rule(api: &'static str, scope: LimitScope, count: u32, window_ms: u64) 
 pub fn of(door: &Door) -> Capabilities {
     match door {
         Door::App(door) => app(door.account_ceiling),
+        Door::Aibot(bot) if bot.linked() => linked(),
         Door::Aibot(_) => aibot(),
         Door::Webhook(_) => webhook(),
     }
@@ -158,6 +160,64 @@ fn aibot() -> Capabilities {
                 "After a click the card stays as it is and the new content is a new message. Mentions in its answers notify nobody.",
             ),
         ],
+    }
+}
+
+/// An AI bot on a long connection (document 101463).
+fn linked() -> Capabilities {
+    use Ability::{
+        ButtonsInChat, ButtonsToUser, Download, Forms, Images, Reply, SendToChat, SendToUser, Tables, UpdateCard,
+        Upload,
+    };
+    Capabilities {
+        can: [
+            Reply,
+            SendToChat,
+            SendToUser,
+            UpdateCard,
+            Upload,
+            Download,
+            Images,
+            ButtonsInChat,
+            ButtonsToUser,
+            Forms,
+            Tables,
+        ]
+        .into(),
+        rates: vec![
+            // Replies and pushes of a chat together.
+            rule(calls::API, LimitScope::Destination, 30, MINUTE),
+            rule(calls::API, LimitScope::Destination, 1_000, HOUR),
+            rule(calls::UPLOAD, LimitScope::App, 30, MINUTE),
+            rule(calls::UPLOAD, LimitScope::App, 1_000, HOUR),
+        ],
+        remarks: vec![
+            (
+                "群里只听得到 @ 它的消息，外加私聊和卡片点击；只能往有人找过它的群和私聊里发消息。",
+                "Hears what mentions it in a group, private messages and clicks; sends only to groups and persons that have addressed it before.",
+            ),
+            (
+                "同一个机器人只能有一条长连接：别的程序连上，这里就会断开并告警。",
+                "One long connection per bot: when another program connects, this one ends and raises an alarm.",
+            ),
+            (
+                "卡片只能在点击后 5 秒内更新；晚了，新内容作为新消息发出。",
+                "A card changes only within 5 s of a click; later the new content is a new message.",
+            ),
+            (
+                "它的群 ID（wr…）与应用建的群（appchat）不是同一套，需在配置里对应起来。",
+                "Its group ids (wr...) are not those of appchat: link the two in the configuration.",
+            ),
+            (
+                "机器人要由人手动加进群；创建者须是超级管理员，否则成员 ID 是加密的，对不上通讯录。",
+                "A person adds it to a group; its creator must be a super administrator, otherwise user ids are encrypted and match nobody.",
+            ),
+            (
+                "每个群或私聊每分钟最多 30 条、每小时 1000 条；@ 人不会提醒；发送没有防重机制（卡片除外）。",
+                "At most 30 messages a minute and 1,000 an hour per chat; mentions notify nobody; only cards are recognised when sent twice.",
+            ),
+        ],
+        ..aibot()
     }
 }
 

@@ -98,7 +98,17 @@ pub fn advice(code: i64) -> Option<&'static str> {
         }
         93004 => "群机器人已停用 / The group robot is disabled",
         93008 => "机器人不在群里 / The robot is not in the group",
-        846_601 => "这个智能机器人没有开启该模式 / This mode is not enabled for the AI bot",
+        846_601 => {
+            "这个智能机器人没有开启长连接：请在「API 模式」选「长连接」；超过 1000 人的企业要管理员先允许 / The long connection is off for this AI bot: choose it under API mode; in companies of more than 1,000 an administrator must allow it first"
+        }
+        846_607 => {
+            "发得太快，或这个人（群）还没有先找过机器人 / Too fast, or nobody has addressed the bot in this chat yet"
+        }
+        846_611..=846_616 => "文件没有传完整，请重试 / The upload is not complete: try again",
+        846_625 => "这张卡片已经发过 / This card was sent before",
+        853_000 => {
+            "bot_id 或 Secret 不对，请在智能机器人的「API 模式 → 长连接」重新复制 / Wrong bot_id or secret: copy them again from the AI bot's page, API mode, long connection"
+        }
         _ => return None,
     })
 }

@@ -3,6 +3,7 @@
 use hutong_model::{Build, KeyKind, KeyProblem, KeySpec, Secret, Settings};
 use url::{Host, Url};
 
+use crate::stream::WS_URL;
 use crate::verify::{KeyRing, Keys};
 
 /// Where the platform's API lives.
@@ -91,22 +92,46 @@ static APP_KEYS: [KeySpec; 10] = [
     ),
     BASE,
 ];
-static AIBOT_KEYS: [KeySpec; 8] = [
+const OPTIONAL_TOKEN: KeySpec = KeySpec {
+    required: false,
+    ..TOKEN
+};
+const OPTIONAL_AES: KeySpec = KeySpec { required: false, ..AES };
+static AIBOT_KEYS: [KeySpec; 11] = [
     key(
         "name",
         KeyKind::Text,
         true,
         "Display name of the robot, as it stands behind @ in a group.",
     ),
-    TOKEN,
-    AES,
+    key(
+        "receive",
+        KeyKind::Text,
+        false,
+        "How its messages come: callback (default; token, aes_key and an address reachable from outside) or \
+         long_connection (bot_id and secret; no address). The console's API mode (API 模式) must be the same.",
+    ),
+    OPTIONAL_TOKEN,
+    OPTIONAL_AES,
     TOKEN_PREVIOUS,
     AES_PREVIOUS,
     key(
         "bot_id",
         KeyKind::Text,
         false,
-        "Bot ID (aibotid); when set, callbacks of another bot are refused.",
+        "Bot ID; needed for long_connection. For callback: when set, callbacks of another bot are refused.",
+    ),
+    key(
+        "secret",
+        KeyKind::Secret,
+        false,
+        "Secret of the long connection, shown beside the Bot ID (API 模式 → 长连接).",
+    ),
+    key(
+        "ws_url",
+        KeyKind::Text,
+        false,
+        "Address of the long connection, wss://openws.work.weixin.qq.com when absent; ws only on loopback (simulator).",
     ),
     key(
         "welcome",
@@ -162,13 +187,35 @@ pub struct AppDoor {
     pub account_ceiling: Option<u32>,
 }
 
-/// An AI bot in URL mode.
+/// An AI bot.
 #[derive(Debug, Clone)]
 pub struct AibotDoor {
     pub name: String,
     pub bot_id: Option<String>,
     pub welcome: Option<String>,
-    pub keys: KeyRing,
+    pub receive: BotReceive,
+}
+
+/// How an AI bot's messages come. The platform knows one way at a time.
+#[derive(Debug, Clone)]
+pub enum BotReceive {
+    Callback(KeyRing),
+    LongConnection { bot_id: String, secret: Secret, url: Url },
+}
+
+impl AibotDoor {
+    /// True for the long connection.
+    pub fn linked(&self) -> bool {
+        matches!(self.receive, BotReceive::LongConnection { .. })
+    }
+
+    /// The callback's keys, where it has callbacks.
+    pub fn keys(&self) -> Option<&KeyRing> {
+        match &self.receive {
+            BotReceive::Callback(keys) => Some(keys),
+            BotReceive::LongConnection { .. } => None,
+        }
+    }
 }
 
 /// A group robot.
@@ -267,11 +314,49 @@ impl Check<'_> {
         keys
     }
 
+    fn long_connection(&mut self) -> BotReceive {
+        BotReceive::LongConnection {
+            bot_id: self.text(
+                "bot_id",
+                "the Bot ID of the console's page API 模式 → 长连接; receive = \"long_connection\" needs it",
+            ),
+            secret: self.secret(
+                "secret",
+                "copy it from the same page; receive = \"long_connection\" needs it",
+            ),
+            url: self.ws_url(),
+        }
+    }
+
+    fn ws_url(&mut self) -> Url {
+        let text = self.settings.text("ws_url").unwrap_or(WS_URL);
+        let url = Url::parse(text).ok().filter(|url| {
+            let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+            let platform = url.scheme() == "wss"
+                && url.port().is_none()
+                && url.host_str().is_some_and(|h| h.ends_with(".weixin.qq.com"));
+            plain && (platform || (matches!(url.scheme(), "ws" | "wss") && is_loopback(url)))
+        });
+        match url {
+            Some(url) => url,
+            None => {
+                self.problem(
+                    "ws_url",
+                    "is not an address of the platform's long connection",
+                    format!("use {WS_URL}, or ws:// on 127.0.0.1 for a simulator"),
+                );
+                #[expect(clippy::expect_used, reason = "a constant that parses, see the test")]
+                Url::parse(WS_URL).expect("the constant is a URL")
+            }
+        }
+    }
+
     fn base_url(&mut self) -> Url {
         let text = self.settings.text("base_url").unwrap_or(BASE_URL);
         let url = Url::parse(text).ok().filter(|url| {
             let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-            plain && (is_platform(url) || is_loopback(url))
+            let http = matches!(url.scheme(), "http" | "https");
+            plain && (is_platform(url) || (http && is_loopback(url)))
         });
         match url {
             Some(url) => url,
@@ -288,13 +373,13 @@ impl Check<'_> {
     }
 }
 
-fn is_platform(url: &Url) -> bool {
+pub(crate) fn is_platform(url: &Url) -> bool {
     url.scheme() == "https" && url.host_str() == Some(HOST) && url.port().is_none()
 }
 
 /// True for an address on this machine.
 pub fn is_loopback(url: &Url) -> bool {
-    matches!(url.scheme(), "http" | "https")
+    matches!(url.scheme(), "http" | "https" | "ws" | "wss")
         && match url.host() {
             Some(Host::Ipv4(ip)) => ip.is_loopback(),
             Some(Host::Ipv6(ip)) => ip.is_loopback(),
@@ -362,13 +447,25 @@ pub fn check(build: &Build) -> Result<(Door, Url), Vec<KeyProblem>> {
         }
         AIBOT => {
             let name = check.text("name", "the robot's display name, without @");
-            // A company's own AI bot encrypts with an empty receive id.
-            check.callback_keys("").map(|keys| {
+            let receive = match build.settings.text("receive").map(str::trim) {
+                // A company's own AI bot encrypts with an empty receive id.
+                None | Some("callback") => check.callback_keys("").map(BotReceive::Callback),
+                Some("long_connection") => Some(check.long_connection()),
+                Some(_) => {
+                    check.problem(
+                        "receive",
+                        "is not a way to receive",
+                        "write \"callback\" or \"long_connection\"",
+                    );
+                    None
+                }
+            };
+            receive.map(|receive| {
                 Door::Aibot(AibotDoor {
                     name: name.trim_start_matches('@').to_owned(),
                     bot_id: build.settings.text("bot_id").map(str::to_owned),
                     welcome: build.settings.text("welcome").map(str::to_owned),
-                    keys,
+                    receive,
                 })
             })
         }
@@ -403,6 +500,7 @@ mod tests {
     fn only_the_platform_and_loopback_are_answered() {
         let real = Url::parse(BASE_URL).unwrap();
         let sim = Url::parse("http://127.0.0.1:4000").unwrap();
+        assert!(Url::parse(WS_URL).is_ok());
         let ok = |text: &str, base: &Url| Url::parse(text).is_ok_and(|url| may_respond(&url, base));
         assert!(ok(
             "https://qyapi.weixin.qq.com/cgi-bin/aibot/response?response_code=1",

@@ -16,6 +16,12 @@ use FindingState::{Good, Missing, Unknown, Warning};
 pub async fn diagnose(client: &Client, door: &Door, callback: Option<&str>) -> Vec<Finding> {
     match door {
         Door::App(app) => of_app(client, app, callback).await,
+        Door::Aibot(bot) if bot.linked() => vec![Finding::new(
+            "link",
+            Unknown,
+            "长连接没有不打扰的查询接口（连一次就会踢掉正在用的连接）：bot_id、Secret 对不对，看「体检」里连接是否就绪",
+            "the long connection has nothing to ask without taking it over: whether bot_id and secret are right shows in /health, as connected",
+        )],
         Door::Aibot(_) => vec![events(
             callback,
             "智能机器人 → API 模式 → URL 回调",

@@ -3,7 +3,8 @@
 //! | kind | hears | says |
 //! |---|---|---|
 //! | `wecom`, a self-built app | private messages to the app, clicks, people entering and leaving its visible range | to persons, and to groups that it created itself (appchat), which it never hears |
-//! | `wecom_aibot`, an AI bot in URL mode | what mentions it in a group, private messages, clicks | one answer to each of these, within an hour; nothing on its own |
+//! | `wecom_aibot`, an AI bot with a callback URL | what mentions it in a group, private messages, clicks | one answer to each of these, within an hour; nothing on its own |
+//! | `wecom_aibot` on a long connection | the same | answers, changes of the card that was pressed, and messages to chats in which it was addressed before |
 //! | `wecom_webhook`, a group robot | nothing | to its one group |
 //!
 //! The group ids of the AI bot and of appchat are different name spaces without any conversion, and
@@ -12,7 +13,7 @@
 //!
 //! Reading order: [`config`], [`verify`], [`wire`], [`normalise`] for what comes in; [`text`],
 //! [`render`], [`card`], [`prepare`], [`api`], [`codes`], [`directory`] for what goes out. The AI bot's
-//! long connection carries the same JSON as [`wire::BotCallback`] and would enter at
+//! long connection ([`stream`]) carries the same JSON as [`wire::BotCallback`] and enters at
 //! [`normalise::bot`].
 
 pub mod api;
@@ -33,6 +34,7 @@ pub mod render;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod stats;
+pub mod stream;
 pub mod text;
 pub mod verify;
 pub mod wire;
@@ -41,14 +43,15 @@ use std::sync::Arc;
 
 use hutong_model::{
     Action, Adapter, Answer, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, ChatId, Clock, DepartmentId,
-    DepartmentRecord, Finding, KeyProblem, MessageId, Outcome, Page, PersonRecord, Platform, PlatformEntry, Prepared,
-    RawRequest, Received, Rejection, RenderError, StatRow, StatScope, Timestamp, UserId,
+    DepartmentRecord, Finding, KeyProblem, Link, MessageId, Outcome, Page, PersonRecord, Platform, PlatformEntry,
+    Prepared, RawRequest, Received, Rejection, RenderError, StatRow, StatScope, Timestamp, UserId,
 };
 
 use crate::api::{Client, Credentials, Payload, read_error};
-use crate::config::{AibotDoor, AppDoor, Door};
+use crate::config::{AibotDoor, AppDoor, BotReceive, Door};
 use crate::normalise::BotSelf;
-use crate::verify::Query;
+use crate::stream::BotLink;
+use crate::verify::{KeyRing, Query};
 use crate::wire::{BotCallback, Element, JsonEnvelope};
 
 /// This crate's line in the program's list of platforms.
@@ -71,6 +74,8 @@ pub struct WeCom {
     client: Client,
     clock: Arc<dyn Clock>,
     base: url::Url,
+    /// An AI bot on a long connection: everything comes and goes through it.
+    link: Option<Arc<BotLink>>,
 }
 
 impl WeCom {
@@ -85,6 +90,7 @@ impl WeCom {
             Door::Aibot(_) => Credentials::None,
             Door::Webhook(robot) => Credentials::Robot { key: robot.key.clone() },
         };
+        let link = link_of(&door, &base);
         let clock = build.clock.clone();
         let client = Client::new(base.clone(), build.clock, credentials).map_err(|what| {
             vec![KeyProblem {
@@ -100,15 +106,17 @@ impl WeCom {
             client,
             clock,
             base,
+            link,
         })
     }
 
     fn take(&self, request: &RawRequest<'_>, now: Timestamp) -> Result<Received, Rejection> {
         let keys = match &self.door {
-            Door::App(app) => &app.keys,
-            Door::Aibot(bot) => &bot.keys,
-            Door::Webhook(_) => return Err(Rejection::WrongApp),
-        };
+            Door::App(app) => Some(&app.keys),
+            Door::Aibot(bot) => bot.keys(),
+            Door::Webhook(_) => None,
+        }
+        .ok_or(Rejection::WrongApp)?;
         if request.body.len() > verify::MAX_BODY || request.query.len() > 8192 {
             return Err(Rejection::TooLarge);
         }
@@ -121,10 +129,27 @@ impl WeCom {
         let body = std::str::from_utf8(request.body).map_err(|_| Rejection::Malformed)?;
         match &self.door {
             Door::App(app) => take_app(app, &query, body, now),
-            Door::Aibot(bot) => take_bot(bot, &query, body, now),
+            Door::Aibot(bot) => take_bot(bot, keys, &query, body, now),
             Door::Webhook(_) => Err(Rejection::WrongApp),
         }
     }
+}
+
+/// The long connection of a door that is set to it. Loopback is allowed only to an app that is
+/// configured for a simulator altogether.
+fn link_of(door: &Door, base: &url::Url) -> Option<Arc<BotLink>> {
+    let Door::Aibot(bot) = door else { return None };
+    let BotReceive::LongConnection { bot_id, secret, url } = &bot.receive else {
+        return None;
+    };
+    let who = stream::Bot {
+        name: bot.name.clone(),
+        bot_id: bot_id.clone(),
+        secret: secret.clone(),
+        welcome: bot.welcome.clone(),
+    };
+    let loopback = config::is_loopback(base) || config::is_loopback(url);
+    Some(Arc::new(BotLink::new(who, url.clone(), loopback)))
 }
 
 fn take_app(app: &AppDoor, query: &Query, body: &str, now: Timestamp) -> Result<Received, Rejection> {
@@ -155,9 +180,9 @@ fn addressed_to(app: &AppDoor, xml: &Element) -> Result<(), Rejection> {
     }
 }
 
-fn take_bot(bot: &AibotDoor, query: &Query, body: &str, now: Timestamp) -> Result<Received, Rejection> {
+fn take_bot(bot: &AibotDoor, keys: &KeyRing, query: &Query, body: &str, now: Timestamp) -> Result<Received, Rejection> {
     let envelope: JsonEnvelope = serde_json::from_str(body).map_err(|_| Rejection::Malformed)?;
-    let (plain, keys) = bot.keys.open(query, &envelope.encrypt, now)?;
+    let (plain, keys) = keys.open(query, &envelope.encrypt, now)?;
     let callback: BotCallback = serde_json::from_str(&plain).map_err(|_| Rejection::Malformed)?;
     let identity = BotSelf {
         name: &bot.name,
@@ -212,7 +237,20 @@ impl Adapter for WeCom {
     }
 
     fn deliver<'a>(&'a self, prepared: &'a Prepared, key: &'a str) -> BoxFuture<'a, Outcome> {
-        Box::pin(self.client.deliver(prepared, key))
+        Box::pin(async move {
+            match &self.link {
+                Some(link) => stream::calls::deliver(link.outbound(), prepared, key).await,
+                None => self.client.deliver(prepared, key).await,
+            }
+        })
+    }
+
+    fn link(&self) -> Option<Arc<dyn Link>> {
+        self.link.clone().map(|link| link as Arc<dyn Link>)
+    }
+
+    fn can_deliver(&self) -> bool {
+        self.link.as_ref().is_none_or(|link| link.outbound().live())
     }
 
     fn departments<'a>(&'a self, _cursor: Option<&'a str>) -> BoxFuture<'a, Result<Page<DepartmentRecord>, CallError>> {

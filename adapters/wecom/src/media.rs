@@ -21,6 +21,14 @@ const PAD: usize = 32;
 /// Where the platform keeps the files of AI bots (documents 100719, 101463: the addresses in the samples).
 const STORES: [&str; 3] = [".myqcloud.com", ".weixin.qq.com", ".qpic.cn"];
 
+/// The handle of an AI bot's file. A fragment never leaves this program.
+pub fn handle(url: &str, own_key: Option<&str>) -> String {
+    match own_key {
+        Some(key) if !key.is_empty() => format!("{url}#{OWN_KEY}{key}"),
+        _ => url.to_owned(),
+    }
+}
+
 /// The bytes of an attachment.
 pub async fn download(
     client: &Client,
@@ -54,7 +62,7 @@ pub async fn download(
             let sealed = client.fetch(url, limit.saturating_add(PAD)).await.map_err(read_error)?;
             let opened = match own {
                 Some(key) => open_media_with(&decoded(&key), &sealed),
-                None => bot.keys.open_media(&sealed),
+                None => bot.keys().and_then(|keys| keys.open_media(&sealed)),
             };
             let bytes =
                 opened.ok_or_else(|| refused("文件解不开，密钥不对或文件不完整 / the file does not decrypt"))?;

@@ -13,7 +13,8 @@ use hutong_model::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::wire::{BotCallback, BotCardEvent, BotContent, BotSelectedItems, Element, ReplyContext};
+use crate::media::handle;
+use crate::wire::{BotCallback, BotCardEvent, BotContent, BotMedia, BotSelectedItems, Element, ReplyContext};
 
 /// The lane of everything about people and departments.
 pub const DIRECTORY: &str = "directory";
@@ -504,19 +505,19 @@ fn bot_content(kind: &str, content: &BotContent, strip: Option<&str>) -> Option<
         Some(name) => segments(&without_mention(text, name)),
         None => segments(text),
     };
-    let url = |kind, url: &str| Attachment {
+    let file = |kind, media: &BotMedia| Attachment {
         kind,
         name: None,
         bytes: None,
-        handle: url.to_owned(),
+        handle: handle(&media.url, media.aeskey.as_deref()),
     };
     Some(match kind {
         "text" => (text(&content.text.as_ref()?.content), vec![]),
         // The platform has recognised the words; there is no sound to fetch.
         "voice" => (text(&content.voice.as_ref()?.content), vec![]),
-        "image" => (vec![], vec![url(AttachmentKind::Image, &content.image.as_ref()?.url)]),
-        "file" => (vec![], vec![url(AttachmentKind::File, &content.file.as_ref()?.url)]),
-        "video" => (vec![], vec![url(AttachmentKind::Video, &content.video.as_ref()?.url)]),
+        "image" => (vec![], vec![file(AttachmentKind::Image, content.image.as_ref()?)]),
+        "file" => (vec![], vec![file(AttachmentKind::File, content.file.as_ref()?)]),
+        "video" => (vec![], vec![file(AttachmentKind::Video, content.video.as_ref()?)]),
         "mixed" => {
             let (mut words, mut files) = (Vec::new(), Vec::new());
             for item in &content.mixed.as_ref()?.msg_item {
@@ -527,7 +528,7 @@ fn bot_content(kind: &str, content: &BotContent, strip: Option<&str>) -> Option<
                     words.extend(text(&t.content));
                 }
                 if let Some(image) = &item.image {
-                    files.push(url(AttachmentKind::Image, &image.url));
+                    files.push(file(AttachmentKind::Image, image));
                 }
             }
             (words, files)

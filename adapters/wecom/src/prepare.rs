@@ -170,6 +170,7 @@ fn not_possible(app_kind: &'static str, action: &Action, why: &str) -> RenderErr
 pub fn prepare(door: &Door, action: &Action) -> Result<Vec<Prepared>, RenderError> {
     match door {
         Door::App(app) => of_app(app, action),
+        Door::Aibot(bot) if bot.linked() => crate::stream::calls::prepare(action),
         Door::Aibot(_) => of_aibot(action),
         Door::Webhook(robot) => of_robot(&robot.chat, action),
     }
@@ -533,7 +534,7 @@ fn of_robot(own: &str, action: &Action) -> Result<Vec<Prepared>, RenderError> {
 }
 
 /// The platform's word for a media type (document 90253).
-fn media_kind(media_type: &str) -> &'static str {
+pub(crate) fn media_kind(media_type: &str) -> &'static str {
     match media_type {
         "image/png" | "image/jpeg" => "image",
         "audio/amr" => "voice",
@@ -543,7 +544,7 @@ fn media_kind(media_type: &str) -> &'static str {
 }
 
 /// Whether names outside ASCII arrive intact is not documented; the official plugin strips them too.
-fn file_name(name: &str) -> String {
+pub(crate) fn file_name(name: &str) -> String {
     let name: String = name
         .chars()
         .map(|c| {
@@ -563,7 +564,7 @@ fn file_name(name: &str) -> String {
 }
 
 /// Base64 of 6 bytes to 20 MB.
-fn checked(data: &str) -> Result<String, RenderError> {
+pub(crate) fn checked(data: &str) -> Result<String, RenderError> {
     let bytes = data.len() / 4 * 3;
     if bytes > UPLOAD {
         return Err(RenderError::TooLarge {

@@ -205,6 +205,9 @@ pub struct BotText {
 #[derive(Debug, Clone, Deserialize)]
 pub struct BotMedia {
     pub url: String,
+    /// The key of this file; on the long connection only.
+    #[serde(default)]
+    pub aeskey: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -19,6 +19,7 @@ fn expected() -> Checked {
             listen: "127.0.0.1:8080".parse().unwrap(),
             public_url: None,
             trusted_proxy: Vec::new(),
+            metrics: MetricsFor::Loopback,
         },
         store: Store {
             kind: StoreKind::Sqlite,

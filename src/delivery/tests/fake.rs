@@ -1,6 +1,7 @@
 //! A platform that does what a script says and remembers what it showed.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct Fake {
     clock: ManualClock,
     log: Mutex<Log>,
     gate: Notify,
+    /// Its calls travel over a connection that is not here.
+    away: AtomicBool,
 }
 
 impl Fake {
@@ -73,6 +76,9 @@ impl Fake {
     /// When each call came, with its request.
     pub fn times(&self) -> Vec<(Timestamp, Prepared)> {
         self.log.lock().unwrap().at.clone()
+    }
+    pub fn be_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
     }
     pub fn let_go(&self) {
         self.gate.notify_waiters();
@@ -160,6 +166,9 @@ impl Adapter for Fake {
     fn deliver<'a>(&'a self, prepared: &'a Prepared, key: &'a str) -> BoxFuture<'a, Outcome> {
         Box::pin(self.answer(prepared, key))
     }
+    fn can_deliver(&self) -> bool {
+        !self.away.load(Ordering::SeqCst)
+    }
     fn departments<'a>(&'a self, _: Option<&'a str>) -> BoxFuture<'a, Result<Page<DepartmentRecord>, CallError>> {
         Box::pin(async { Err(CallError::NotPossible("departments")) })
     }
@@ -241,6 +250,7 @@ impl Bench {
             clock: clock.clone(),
             log: Mutex::default(),
             gate: Notify::new(),
+            away: AtomicBool::new(false),
         };
         Self {
             store: store.clone(),

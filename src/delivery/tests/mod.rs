@@ -90,6 +90,36 @@ async fn a_lane_keeps_its_order_and_lanes_do_not_wait_for_each_other() {
 }
 
 #[tokio::test]
+async fn calls_wait_for_the_replica_that_holds_the_connection() {
+    on_each_store!(|db| {
+        let bench = Bench::new(&db.store);
+        let mut soon = row("soon", "chat2", DeliveryClass::Hint);
+        soon.expires_at = Some(bench.clock.now() + MINUTE);
+        bench.insert(&[row("a1", "chat1", DeliveryClass::Once), soon]).await;
+        let mut delivery = bench.delivery(1);
+        bench.platform.be_away(true);
+        for _ in 0..20 {
+            delivery.run_until_idle().await.unwrap();
+        }
+        assert_eq!(bench.platform.calls(), 0);
+        assert_eq!(bench.state("a1").await, "ready");
+        assert!(bench.attempts("a1").await.is_empty(), "no attempt is burnt");
+        // What has lost its use in the meantime ends all the same.
+        bench.clock.advance(2 * MINUTE);
+        delivery.run_until_idle().await.unwrap();
+        assert_eq!(
+            (bench.state("soon").await.as_str(), bench.platform.calls()),
+            ("expired", 0)
+        );
+        // The connection is here again.
+        bench.platform.be_away(false);
+        delivery.run_until_idle().await.unwrap();
+        assert_eq!(bench.platform.shown(), ["a1"]);
+        assert_eq!(bench.attempts("a1").await.len(), 1);
+    });
+}
+
+#[tokio::test]
 async fn an_unknown_outcome_goes_by_class_and_key() {
     on_each_store!(|db| {
         let bench = Bench::new(&db.store);

@@ -288,11 +288,28 @@ async fn full_health(ctx: &mut Ctx, person: &Person, lang: Lang) -> Result<Messa
             kind: caps.kind.to_owned(),
             sees: caps.sees.iter().copied().collect(),
         };
-        let age = Say::HealthLast {
-            minutes: last.map(|l| minutes(now, l.received_at)),
+        let link = env.links.get(id).map(|figures| figures.snapshot());
+        let receives = match &link {
+            None => Say::HealthCallback,
+            Some(link) => Say::HealthLink {
+                standing: link.standing.clone(),
+                minutes: minutes(now, link.since),
+                why: link.last_why,
+            },
+        };
+        let age = match (&last, &link) {
+            (None, Some(_)) => Say::HealthNoEventOnLink,
+            (last, _) => Say::HealthLast {
+                minutes: last.as_ref().map(|l| minutes(now, l.received_at)),
+            },
         };
         let missing: Vec<Ability> = EXPECTED.iter().copied().filter(|a| !caps.can(*a)).collect();
-        let mut line = format!("{} · {}", head.in_lang(lang), age.in_lang(lang));
+        let mut line = format!(
+            "{} · {} · {}",
+            head.in_lang(lang),
+            receives.in_lang(lang),
+            age.in_lang(lang)
+        );
         if !missing.is_empty() {
             line.push_str(" · ");
             line.push_str(&Say::HealthMissing(missing).in_lang(lang));

@@ -23,6 +23,7 @@ use hutong_simkit::server::Served;
 use hutong_simkit::{ChatSel, Done, Fault, FaultKind, Org, ScreenChat, SimDepartment, SimPerson, Simulator, Verb};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use recorder::{Recorded, Recorder};
 pub use screen::{buttons, folded, text_of};
@@ -95,24 +96,31 @@ pub struct Stage {
 
 impl Stage {
     pub async fn start(on: On, org: Org, clock: Arc<dyn hutong_model::Clock>) -> Self {
-        Self::start_as(on, org, clock, true).await
+        Self::start_as(on, org, clock, true, false).await
     }
 
     /// Does not judge rates where that can be chosen: people here are faster than people are.
     pub async fn start_unjudged(on: On, org: Org, clock: Arc<dyn hutong_model::Clock>) -> Self {
-        Self::start_as(on, org, clock, false).await
+        Self::start_as(on, org, clock, false, false).await
     }
 
-    async fn start_as(on: On, org: Org, clock: Arc<dyn hutong_model::Clock>, limits: bool) -> Self {
+    /// Its apps receive over long connections.
+    pub async fn start_connected(on: On, org: Org, clock: Arc<dyn hutong_model::Clock>) -> Self {
+        Self::start_as(on, org, clock, true, true).await
+    }
+
+    async fn start_as(on: On, org: Org, clock: Arc<dyn hutong_model::Clock>, limits: bool, long: bool) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
         let (sim, served): (Arc<dyn Simulator>, Option<Served>) = match on {
             On::Feishu => {
                 use hutong_feishu::sim::{SimAppOptions, SimOptions, start};
+                let mut app = SimAppOptions::new(1, "小胡同", true);
+                app.long_connection = long;
                 let (sim, served) = start(SimOptions {
                     org,
                     clock,
                     port: 0,
-                    apps: vec![SimAppOptions::new(1, "小胡同", true)],
+                    apps: vec![app],
                     limits,
                     extra: None,
                 })
@@ -266,6 +274,7 @@ pub struct Running {
     pub address: std::net::SocketAddr,
     stop: CancellationToken,
     server: tokio::task::JoinHandle<()>,
+    links: TaskTracker,
 }
 
 impl Running {
@@ -286,17 +295,22 @@ impl Running {
         let stop = CancellationToken::new();
         let router = recorder.around(system.router());
         let server = tokio::spawn(ingress::serve(listener, router, Limits::default(), stop.clone()));
+        let links = TaskTracker::new();
+        system.connect(&links, &stop);
+        links.close();
         Self {
             system,
             address,
             stop,
             server,
+            links,
         }
     }
 
     pub async fn end(self) {
         self.stop.cancel();
         self.server.await.unwrap();
+        self.links.wait().await;
         self.system.store.close().await;
     }
 }
@@ -321,10 +335,28 @@ pub struct Group(pub String);
 
 impl TestBot {
     pub async fn start(on: On, db: Db) -> Option<Self> {
+        Self::start_as(on, db, org(), false).await
+    }
+
+    /// In another company; `u_chen` and `u_gu` must work there.
+    pub async fn start_in(on: On, db: Db, org: Org) -> Option<Self> {
+        Self::start_as(on, db, org, false).await
+    }
+
+    /// A bot that no platform calls: it receives over a long connection.
+    pub async fn start_connected(on: On, db: Db) -> Option<Self> {
+        Self::start_as(on, db, org(), true).await
+    }
+
+    async fn start_as(on: On, db: Db, org: Org, long: bool) -> Option<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let place = Place::new(db).await?;
         let clock = ManualClock::at(START);
-        let stage = Stage::start(on, org(), Arc::new(clock.clone())).await;
+        let stage = if long {
+            Stage::start_connected(on, org, Arc::new(clock.clone())).await
+        } else {
+            Stage::start(on, org, Arc::new(clock.clone())).await
+        };
         let mut config = format!(
             "[store]\nurl = {{ env = \"STORE\" }}\n[company]\nname = \"石榴巷\"\n{}",
             stage.config()
@@ -348,7 +380,11 @@ impl TestBot {
             complaints: Vec::new(),
         };
         bot.introduce().await;
-        bot.subscribe().await;
+        if long {
+            bot.connected().await;
+        } else {
+            bot.subscribe().await;
+        }
         for (app, result) in hutong::app::sync_directory(bot.system()).await {
             result.unwrap_or_else(|e| panic!("{}: reading the directory of {app}: {e}", bot.name));
         }
@@ -375,6 +411,17 @@ impl TestBot {
         for (app, result) in hutong::app::introduce(self.system()).await {
             result.unwrap_or_else(|e| panic!("{}: {app}: {e}", self.name));
         }
+    }
+
+    /// Waits until the platform has a connection of the bot.
+    pub async fn connected(&self) {
+        for _ in 0..1000 {
+            if self.sim().links().iter().any(|(_, live)| *live > 0) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{}: no connection", self.name);
     }
 
     /// Tells the platform where the callbacks go; it checks the address.
@@ -432,7 +479,9 @@ impl TestBot {
 
     fn heard(&self) -> u64 {
         use std::sync::atomic::Ordering;
-        self.system().ingress.metrics.requests.load(Ordering::SeqCst)
+        let system = self.system();
+        let over_links: u64 = system.links.all().map(|(_, f)| f.events.load(Ordering::SeqCst)).sum();
+        system.ingress.metrics.requests.load(Ordering::SeqCst) + over_links
     }
 
     pub async fn act(&self, verb: Verb) -> Done {

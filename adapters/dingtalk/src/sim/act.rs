@@ -7,8 +7,8 @@ use hutong_simkit::{ChatSel, Done, ScreenPart, SimError, SimPerson, Verb};
 use serde_json::{Value, json};
 
 use super::seal;
-use super::state::{Card, Content, Push, State, lwcp, union_id};
-use super::{Core, SimAppSpec, api_old, group_events, push};
+use super::state::{Card, Content, Push, Route, State, lwcp, union_id};
+use super::{Core, SimAppSpec, api_old, group_events, push, rights, stream};
 
 /// A piece of what somebody typed.
 #[derive(Debug, PartialEq)]
@@ -138,7 +138,7 @@ pub async fn act(core: &Core, verb: Verb) -> Result<Done, SimError> {
         let now = core.clock.now().millis();
         apply(core, &mut state, verb, now, &mut done, &mut requests)?;
         for push in std::mem::take(&mut state.pushes) {
-            requests.extend(event(&state, &push).map(|r| (r, After::Event)));
+            requests.extend(event(core, &state, &push).map(|r| (r, After::Event)));
         }
     }
     core.changed();
@@ -254,7 +254,7 @@ fn apply(
             message,
             action,
             values,
-        } => click(state, &person, &message, &action, &values, requests),
+        } => click(core, state, &person, &message, &action, &values, requests),
         Verb::Read { person, message } => {
             let chat = state
                 .chat_of_message(&message)
@@ -467,9 +467,14 @@ fn say(
     done.message = Some(id.clone());
     done.chat = Some(chat_id.clone());
     for app in receivers {
-        let Some((spec, Some(hook))) = state.app(&app).map(|a| (a.spec.clone(), a.hook.clone())) else {
+        let Some((spec, hook)) = state.app(&app).map(|a| (a.spec.clone(), a.hook.clone())) else {
             continue;
         };
+        let streams = core.streams.takes(&app, &stream::robot());
+        if hook.is_none() && !streams {
+            continue;
+        }
+        let hook = hook.unwrap_or_default();
         let mut body = robot_body(core, state, &spec, &chat_id, &id, person, &said, now);
         if let Some(quoted) = &quoted {
             // Undocumented; sent by some clients.
@@ -480,20 +485,24 @@ fn say(
             });
             body["originalMsgId"] = quoted.id.as_str().into();
         }
+        if !rights::push(state, &spec, now) {
+            over_quota(&mut body);
+        }
+        let streamed = stream::Push::robot(&app, &body);
         let bytes = body.to_string().into_bytes();
         let secret = spec.client_secret.clone();
-        let request = CallbackRequest::new(format!("robot message {id}"), move |attempt| {
+        let mut request = CallbackRequest::new(format!("robot message {id}"), move |attempt| {
             let timestamp = attempt.at.millis().to_string();
             let sign = seal::hmac_base64(secret.as_bytes(), format!("{timestamp}\n{secret}").as_bytes());
             let mut out = Outgoing::post_json(hook.clone(), bytes.clone());
             out.headers.push(("timestamp".into(), timestamp));
             out.headers.push(("sign".into(), sign));
             out
-        })
-        // Fire and forget (4.6).
-        .once();
+        });
+        // Fire and forget (4.6); in Stream mode they were seen to come again.
+        request.repeats = streams;
         requests.push((
-            request,
+            core.streams.over(request, streamed),
             After::Robot {
                 app,
                 chat: chat_id.clone(),
@@ -554,7 +563,17 @@ fn robot_body(
     body
 }
 
+/// The month's pushes are used up: a notice in place of the text.
+fn over_quota(body: &mut Value) {
+    if let Some(body) = body.as_object_mut() {
+        body.remove("text");
+    }
+    body["errorCode"] = "20001".into();
+    body["errorMessage"] = "受调用量超量影响，当前我的消息服务已经暂停。".into();
+}
+
 fn click(
+    core: &Core,
     state: &mut State,
     person: &str,
     message: &str,
@@ -600,7 +619,18 @@ fn click(
         body["spaceId"] = card.chat.as_str().into();
     }
     let route = state.routes.get(&(card.app.clone(), card.route.clone())).cloned();
-    let route = route.ok_or_else(|| SimError::Refused("no callback is registered for the card".into()))?;
+    let streamed = card
+        .stream
+        .then(|| stream::Push::card(&card.app, &body, core.streams.message_id()));
+    let route = match route {
+        Some(route) => route,
+        // Never called: the press comes by stream or not at all.
+        None if card.stream => Route {
+            url: String::new(),
+            secret: None,
+        },
+        None => return Err(SimError::Refused("no callback is registered for the card".into())),
+    };
     let bytes = body.to_string().into_bytes();
     let request = CallbackRequest::new(format!("card callback {track}"), move |attempt| {
         let mut out = Outgoing::post_json(route.url.clone(), bytes.clone());
@@ -613,6 +643,10 @@ fn click(
         out
     })
     .once();
+    let request = match streamed {
+        Some(streamed) => core.streams.over(request, streamed),
+        None => request,
+    };
     requests.push((
         request,
         After::Card {
@@ -670,9 +704,13 @@ fn fill(form: &Value, values: &BTreeMap<String, Vec<String>>) -> Result<Value, S
     Ok(out)
 }
 
-/// An event push, encrypted afresh for every attempt.
-pub fn event(state: &State, push: &Push) -> Option<CallbackRequest> {
+/// An event push, encrypted afresh for every attempt. An app that neither has a callback address nor
+/// has chosen Stream mode gets none.
+pub fn event(core: &Core, state: &State, push: &Push) -> Option<CallbackRequest> {
     let app = state.app(&push.app)?;
-    let hook = app.hook.clone()?;
-    Some(push::request(app.spec.clone(), hook, push, &state.corp))
+    if app.hook.is_none() && !core.streams.takes(&push.app, &stream::events()) {
+        return None;
+    }
+    let hook = app.hook.clone().unwrap_or_default();
+    Some(push::request(&core.streams, app.spec.clone(), hook, push, &state.corp))
 }

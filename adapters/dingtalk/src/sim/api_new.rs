@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::show::{self, At};
 use super::state::{BLOCK_MS, Content, DAY_MS, State, union_id};
-use super::{Core, group_events};
+use super::{Core, group_events, rights};
 
 /// A request that the platform does not carry out.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Refusal {
     pub text: String,
     /// Part of normal life (an expired token): no complaint.
     pub quiet: bool,
+    /// `accessdenieddetail.requiredScopes`
+    pub scopes: Vec<String>,
 }
 
 pub(super) fn no(code: &str, text: impl Into<String>) -> Refusal {
@@ -29,6 +31,7 @@ pub(super) fn no(code: &str, text: impl Into<String>) -> Refusal {
         code: code.to_owned(),
         text: text.into(),
         quiet: false,
+        scopes: Vec::new(),
     }
 }
 
@@ -96,6 +99,7 @@ pub fn answer(core: &Core, state: &mut State, call: &Call<'_>, now: Timestamp) -
         quiet: true,
         ..no("InvalidAuthentication", "不合法的access_token")
     })?;
+    rights::check_new(state, &app, call.path, now)?;
     // 20 calls a second for one app and one API (standard edition).
     let key = format!("{app} {} {}", call.method, super::route(call.path));
     if !core.judge.hit_all(&[Limit::new(key, 20, 1000)], now, 1).is_ok() {
@@ -122,6 +126,12 @@ pub fn answer(core: &Core, state: &mut State, call: &Call<'_>, now: Timestamp) -
         ("POST", "/v1.0/robot/groupMessages/recall") => ctx.recall(body, true),
         ("POST", "/v1.0/robot/otoMessages/batchRecall") => ctx.recall(body, false),
         ("POST", "/v1.0/robot/ding/send") => ctx.ding(body),
+        ("POST", "/v1.0/robot/ding/recall") => ctx.ding_recall(body),
+        ("POST", "/v1.0/robot/messageFiles/download") => ctx.file(body),
+        ("GET", "/v1.0/exclusive/data/activeGroups") => ctx.active_groups(call.query),
+        ("GET", "/v1.0/datacenter/activeUserData") => ctx.company_day(call.query, false),
+        ("GET", "/v1.0/datacenter/groupMessageData") => ctx.company_day(call.query, true),
+        ("POST", path) if path.starts_with("/v1.0/orgCulture/honors/") => ctx.honour(path, body),
         ("POST", "/v1.0/card/instances/createAndDeliver") => ctx.create_card(body),
         ("POST", "/v1.0/card/instances") => ctx.card(body),
         ("POST", "/v1.0/card/instances/deliver") => ctx.deliver_card(body),
@@ -168,6 +178,22 @@ pub(super) struct Ctx<'a> {
     pub(super) now: i64,
 }
 
+/// Title, text, and up to five buttons.
+const ACTION_CARD: &[&str] = &[
+    "title",
+    "text",
+    "actionTitle1",
+    "actionURL1",
+    "actionTitle2",
+    "actionURL2",
+    "actionTitle3",
+    "actionURL3",
+    "actionTitle4",
+    "actionURL4",
+    "actionTitle5",
+    "actionURL5",
+];
+
 /// Keys of each message template, all of them texts (robot-message-type page).
 fn template(key: &str) -> Option<&'static [&'static str]> {
     Some(match key {
@@ -176,12 +202,16 @@ fn template(key: &str) -> Option<&'static [&'static str]> {
         "sampleImageMsg" => &["photoURL"],
         "sampleLink" => &["title", "text", "picUrl", "messageUrl"],
         "sampleActionCard" => &["title", "text", "singleTitle", "singleURL"],
+        "sampleActionCard2" => ACTION_CARD.split_at(6).0,
+        "sampleActionCard3" => ACTION_CARD.split_at(8).0,
+        "sampleActionCard4" => ACTION_CARD.split_at(10).0,
+        "sampleActionCard5" => ACTION_CARD,
         _ => return None,
     })
 }
 
 impl Ctx<'_> {
-    fn robot(&self, body: &Body<'_>) -> Result<(), Refusal> {
+    pub(super) fn robot(&self, body: &Body<'_>) -> Result<(), Refusal> {
         let code = body.text("robotCode", "invalidParameter.robotCode.empty")?;
         match self.state.app(&self.app) {
             Some(app) if app.spec.robot_code == code => Ok(()),
@@ -223,6 +253,16 @@ impl Ctx<'_> {
             ("sampleText", [content]) => show::text(content, &At::NONE),
             ("sampleMarkdown", [_, text]) => show::markdown(text, &At::NONE),
             ("sampleImageMsg", [url]) => show::markdown(&format!("![图片]({url})"), &At::NONE),
+            (key, [_, text, links @ ..]) if key.starts_with("sampleActionCard") => {
+                let links: String = links
+                    .chunks(2)
+                    .filter_map(|pair| match pair {
+                        [label, url] => Some(format!("\n\n[{label}]({url})")),
+                        _ => None,
+                    })
+                    .collect();
+                show::markdown(&format!("{text}{links}"), &At::NONE)
+            }
             (_, [title, text, ..]) => show::markdown(&format!("#### {title}\n{text}"), &At::NONE),
             _ => Vec::new(),
         };
@@ -258,14 +298,23 @@ impl Ctx<'_> {
             n => return Err(no("invalidParameter.userIds.overMax", format!("{n} people"))),
         }
         let content = self.content(&body)?;
-        let (good, bad): (Vec<String>, Vec<String>) = users.into_iter().partition(|u| self.state.active(u));
+        let rights = self
+            .state
+            .app(&self.app)
+            .map(|a| a.spec.rights.clone())
+            .unwrap_or_default();
+        let (good, bad): (Vec<String>, Vec<String>) = users
+            .into_iter()
+            .partition(|u| self.state.active(u) && !rights.out_of_reach.contains(u));
+        let (held, good): (Vec<String>, Vec<String>) =
+            good.into_iter().partition(|u| rights.flow_controlled.contains(u));
         let mut ids = Vec::new();
         for user in good {
             let chat = self.state.direct(&user, &self.app);
             ids.push(self.state.post(&chat, self.now, &self.app, true, content.clone()));
         }
         let query = self.state.with_query(&ids);
-        Ok(json!({ "processQueryKey": query, "invalidStaffIdList": bad, "flowControlledStaffIdList": [] }))
+        Ok(json!({ "processQueryKey": query, "invalidStaffIdList": bad, "flowControlledStaffIdList": held }))
     }
 
     /// The messages of one of our sends, not older than a day.
@@ -389,14 +438,29 @@ impl Ctx<'_> {
         }
         let content = body.text("content", "invalidParameter.param.invalid")?.to_owned();
         let (good, bad): (Vec<String>, Vec<String>) = users.into_iter().partition(|u| self.state.active(u));
+        let mut shown = Vec::new();
         for user in &good {
             let chat = self.state.direct(user, &self.app);
             let parts = show::text(&format!("【DING】{content}"), &At::NONE);
-            self.state.post(&chat, self.now, &self.app, true, Content::Parts(parts));
+            shown.push(self.state.post(&chat, self.now, &self.app, true, Content::Parts(parts)));
         }
         let id = self.state.hex_id("ding");
         self.state.dings.insert(id.clone(), good);
+        self.state.ding_messages.insert(id.clone(), shown);
         Ok(json!({ "openDingId": id, "failedList": bad }))
+    }
+
+    fn ding_recall(&mut self, body: &Value) -> Answer {
+        let body = Body::of(body, &["robotCode", "openDingId"], "invalidParameter.param.invalid")?;
+        self.robot(&body)?;
+        let id = body.text("openDingId", "invalidParameter.param.invalid")?;
+        let shown = self.state.ding_messages.remove(id);
+        for message in shown.ok_or_else(|| no("recall.ding.exception", id))? {
+            if let Some(message) = self.state.message_mut(&message) {
+                message.recalled = true;
+            }
+        }
+        Ok(json!({ "openDingId": id }))
     }
 
     fn people(&self, ids: &[String]) -> Result<(), Refusal> {

@@ -7,10 +7,10 @@ use hutong_model::Timestamp;
 use hutong_simkit::{ScreenPart, SimPerson};
 use serde_json::{Value, json};
 
-use super::Core;
 use super::api_new::flood;
 use super::show::{self, At};
 use super::state::{Content, ROOT, State, dept_number, union_id};
+use super::{Core, notices, rights};
 use crate::wire;
 
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Refusal {
     pub quiet: bool,
 }
 
-fn no(errcode: i64, text: impl Into<String>) -> Refusal {
+pub(super) fn no(errcode: i64, text: impl Into<String>) -> Refusal {
     Refusal {
         errcode,
         sub_code: None,
@@ -30,7 +30,7 @@ fn no(errcode: i64, text: impl Into<String>) -> Refusal {
     }
 }
 
-fn gateway(sub: &'static str, text: &str) -> Refusal {
+pub(super) fn gateway(sub: &'static str, text: &str) -> Refusal {
     Refusal {
         sub_code: Some(sub),
         ..no(88, text)
@@ -49,7 +49,7 @@ impl Refusal {
     }
 }
 
-type Answer = Result<Value, Refusal>;
+pub(super) type Answer = Result<Value, Refusal>;
 
 /// A file of `/media/upload`.
 pub struct Upload {
@@ -88,11 +88,23 @@ pub fn answer(
     if token.is_empty() {
         return Err(gateway("40000", "access_token is blank"));
     }
-    if state.token_owner(token, now_ms).is_none() {
+    let Some(app) = state.token_owner(token, now_ms) else {
         return Err(Refusal {
             quiet: true,
             ..gateway("40014", "不合法的access_token")
         });
+    };
+    rights::check_old(state, &app, path, now)?;
+    if let Some(call) = path.strip_prefix("/topapi/message/corpconversation/") {
+        return match call {
+            "asyncsend_v2" | "getsendprogress" | "getsendresult" | "recall" => {
+                notices::answer(state, &app, call, body, now)
+            }
+            _ => Err(no(22, "Invalid method[submsg=不合法ApiName]")),
+        };
+    }
+    if path.starts_with("/topapi/") {
+        seen(state, &app, body)?;
     }
     // Not judged by the second: the simulator's clock may stand still while the directory is read.
     match path {
@@ -151,6 +163,22 @@ pub fn answer(
             Ok(json!({ "media_id": id, "created_at": now_ms, "type": upload.kind }))
         }
         _ => Err(no(22, "Invalid method[submsg=不合法ApiName]")),
+    }
+}
+
+/// Refuses what lies outside the contact scope of the app.
+fn seen(state: &State, app: &str, body: &Value) -> Result<(), Refusal> {
+    if let Some(id) = body.get("dept_id").and_then(wire::number)
+        && (id == ROOT || state.department(id).is_some())
+        && !rights::sees_department(state, app, id)
+    {
+        return Err(no(50_004, "请求的部门id不在授权范围内"));
+    }
+    match body.get("userid").and_then(wire::scalar) {
+        Some(user) if state.active(&user) && !rights::sees_person(state, app, &user) => {
+            Err(no(50_002, "请求的员工userid不在授权范围内"))
+        }
+        _ => Ok(()),
     }
 }
 

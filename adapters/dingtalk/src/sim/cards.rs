@@ -80,15 +80,20 @@ impl Ctx<'_> {
                 ..no("param.cardAlreadyExist", track)
             });
         }
-        let route = body.text("callbackRouteKey", "param.invalid")?.to_owned();
+        let stream = body.optional("callbackType") == Some("STREAM");
+        let route = match body.optional("callbackRouteKey") {
+            None if stream => String::new(),
+            _ => body.text("callbackRouteKey", "param.invalid")?.to_owned(),
+        };
         let registered = self.state.routes.contains_key(&(self.app.clone(), route.clone()));
-        if body.optional("callbackType") != Some("HTTP") || !registered {
+        if !stream && (body.optional("callbackType") != Some("HTTP") || !registered) {
             return Err(no("param.invalid", format!("callbackRouteKey {route} 未注册")));
         }
         let card = Card {
             app: self.app.clone(),
             chat: String::new(),
             route,
+            stream,
             params: params(body.0.get("cardData"), "param.cardPublicDataEmpty")?,
             private: BTreeMap::new(),
             at: Vec::new(),

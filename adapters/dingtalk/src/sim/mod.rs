@@ -1,10 +1,10 @@
 //! The platform itself, at wire level, on loopback: both API generations on one port, the callbacks
-//! of HTTP mode, and the control interface of [`hutong_simkit::control`] under `/_sim/`.
+//! of HTTP mode, the connections of Stream mode, and the control interface of [`hutong_simkit::control`] under `/_sim/`.
 //!
 //! It answers as the reference pages say the platform does, and writes down as a complaint whatever
 //! the platform would have refused. Differences that are on purpose:
 //! - Directory reads are not judged by the second, because the clock may stand still while the
-//!   directory is read; the quotas of the month are not counted at all.
+//!   directory is read; the quotas of the month count only where [`Rights`] sets them.
 //! - An app is a group app ("cool app") unless its spec says otherwise, so that it learns in which
 //!   groups it is.
 //! - Faults of kind `code` in the new generation: `text` is the `code` of the body and `code` is the
@@ -14,11 +14,15 @@ mod act;
 mod api_new;
 mod api_old;
 mod cards;
+mod company;
 mod group_events;
+mod notices;
 mod push;
+mod rights;
 mod seal;
 mod show;
 mod state;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,13 +34,14 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest as _, Multipart, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::any;
+use axum::routing::{any, get, post};
 use hutong_model::{BoxFuture, Clock, Platform, Secret, SettingValue, Settings};
 use hutong_simkit::faults::{Faults, with_faults};
 use hutong_simkit::journal::Journal;
 use hutong_simkit::judge::Judge;
 use hutong_simkit::ladder::Callbacks;
 use hutong_simkit::server::{Bound, Served};
+use hutong_simkit::sockets::Hub;
 use hutong_simkit::{
     Done, Fault, Org, ScreenChat, ScreenItem, ScreenPart, SimApp, SimError, SimPerson, Simulator, Verb, control,
 };
@@ -44,8 +49,11 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
+pub use rights::Rights;
 use show::At;
 use state::{Content, Route, State};
+use stream::Streams;
+pub use stream::{Quirk, StreamTimes};
 
 /// Event pushes are repeated 10 s and 30 s after a failure (event-subscription-and-data-push page).
 const LADDER: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(30)];
@@ -82,6 +90,14 @@ pub struct SimAppSpec {
     pub calendar_user: Option<String>,
     /// Whether read events are ticked in the console.
     pub read_events: bool,
+    /// Needed for work notices.
+    pub agent_id: Option<String>,
+    /// Honours that exist in the company, and in whose name the app grants them.
+    pub honours: Vec<String>,
+    pub honour_user: Option<String>,
+    /// The company's edition has usage statistics.
+    pub statistics: bool,
+    pub rights: Rights,
 }
 
 impl SimAppSpec {
@@ -106,6 +122,11 @@ impl SimAppSpec {
             cool_app_code: Some(format!("COOLAPP-1-{}", made("cool", 24).to_uppercase())),
             calendar_user: None,
             read_events: false,
+            agent_id: None,
+            honours: Vec::new(),
+            honour_user: None,
+            statistics: false,
+            rights: Rights::default(),
         }
     }
 
@@ -119,6 +140,7 @@ pub(crate) struct Core {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
     callbacks: Callbacks,
+    streams: Streams,
     faults: Arc<Faults>,
     judge: Judge,
     journal: Journal,
@@ -144,7 +166,7 @@ impl Core {
         let requests: Vec<_> = {
             let mut state = self.state();
             let pushes = std::mem::take(&mut state.pushes);
-            pushes.iter().filter_map(|p| act::event(&state, p)).collect()
+            pushes.iter().filter_map(|p| act::event(self, &state, p)).collect()
         };
         if requests.is_empty() {
             return;
@@ -176,11 +198,13 @@ pub async fn start(options: SimOptions) -> Result<Arc<DingTalkSim>, SimError> {
         options.apps.iter().map(|a| a.id.as_str()).collect::<String>(),
     ));
     let corp = format!("ding{}", digest.get(..32).unwrap_or_default());
+    let seed = u64::from_str_radix(digest.get(..16).unwrap_or_default(), 16).unwrap_or_default();
     let faults = Arc::new(Faults::new());
     let core = Arc::new(Core {
         base: bound.base_url(),
         callbacks: Callbacks::new(options.clock.clone(), LADDER.to_vec(), DEADLINE, faults.clone())?,
         clock: options.clock,
+        streams: Streams::new(seed, bound.stop_token()),
         state: Mutex::new(State::new(corp, options.org, options.apps)),
         faults,
         judge: Judge::new(),
@@ -188,6 +212,8 @@ pub async fn start(options: SimOptions) -> Result<Arc<DingTalkSim>, SimError> {
         revision: watch::Sender::new(0),
     });
     let new = Router::new()
+        .route(stream::OPEN, post(stream::open))
+        .route(stream::CONNECT, get(stream::connect))
         .route("/v1.0/{*rest}", any(new_generation))
         .with_state(core.clone());
     let old = Router::new()
@@ -195,6 +221,7 @@ pub async fn start(options: SimOptions) -> Result<Arc<DingTalkSim>, SimError> {
         .route("/robot/{*rest}", any(old_generation))
         .route("/gettoken", any(old_generation))
         .route("/media/upload", any(old_generation))
+        .route("/file/{key}", any(file))
         .with_state(core.clone());
     let unknown = Router::new().fallback(unknown_path).with_state(core.clone());
     let mut router = with_faults(new, core.faults.clone(), |code, text| {
@@ -230,6 +257,10 @@ fn json_answer(status: StatusCode, body: &Value) -> Response {
 fn route(path: &str) -> &str {
     if path.ends_with("/convertToOpenConversationId") {
         "/v1.0/im/chat/{chatId}/convertToOpenConversationId"
+    } else if path.starts_with("/v1.0/orgCulture/honors/") && path.ends_with("/grant") {
+        "/v1.0/orgCulture/honors/{honorId}/grant"
+    } else if path.starts_with("/v1.0/orgCulture/honors/") {
+        "/v1.0/orgCulture/honors/{honorId}/recall"
     } else if path.starts_with("/v1.0/calendar/users/") {
         "/v1.0/calendar/users/{unionId}/calendars/primary/events"
     } else {
@@ -294,11 +325,14 @@ async fn new_generation(Shared(core): Shared<Arc<Core>>, request: Request) -> Re
                 core.complain(format!("{} {path}: {} {}", parts.method, refusal.code, refusal.text));
             }
             let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::BAD_REQUEST);
-            let body = if refusal.status == 200 {
+            let mut body = if refusal.status == 200 {
                 json!({ "errcode": 404, "errmsg": refusal.text })
             } else {
                 json!({ "code": refusal.code, "message": refusal.text, "requestid": core.state().hex_id("") })
             };
+            if !refusal.scopes.is_empty() {
+                body["accessdenieddetail"] = json!({ "requiredScopes": refusal.scopes });
+            }
             json_answer(status, &body)
         }
     }
@@ -366,6 +400,24 @@ async fn old_generation(Shared(core): Shared<Arc<Core>>, mut request: Request) -
     }
 }
 
+/// A file behind its signed address: a token has no business here.
+async fn file(Shared(core): Shared<Arc<Core>>, request: Request) -> Response {
+    core.journal.call("/file");
+    let key = request.uri().path().rsplit('/').next().unwrap_or_default();
+    if one(request.headers(), "x-acs-dingtalk-access-token").is_some() {
+        core.complain("a token was sent to the file store".into());
+    }
+    let state = core.state();
+    let link = state
+        .file_links
+        .get(key)
+        .filter(|l| l.expires > core.clock.now().millis());
+    match link.and_then(|l| state.files.get(&l.code)) {
+        Some(bytes) => bytes.clone().into_response(),
+        None => StatusCode::FORBIDDEN.into_response(),
+    }
+}
+
 async fn unknown_path(Shared(core): Shared<Arc<Core>>, request: Request) -> Response {
     core.complain(format!("{} {}: unknown path", request.method(), request.uri().path()));
     json_answer(
@@ -380,11 +432,45 @@ impl DingTalkSim {
         self.served.addr()
     }
 
+    /// Its long connections: how many are live, and what may happen to them.
+    pub fn sockets(&self) -> &Hub {
+        &self.core.streams.hub
+    }
+
+    pub fn stream_times(&self, times: StreamTimes) {
+        self.core.streams.set_times(times);
+    }
+
+    /// Something odd happens to the next push over a connection.
+    pub fn stream_quirk(&self, quirk: Quirk) {
+        self.core.streams.add_quirk(quirk);
+    }
+
     /// Everything about DING and the calendar that no screen shows: receivers by DING id, entries.
     pub fn side_effects(&self) -> (Vec<(String, Vec<String>)>, Vec<Value>) {
         let state = self.core.state();
         let dings = state.dings.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
         (dings, state.calendar.clone())
+    }
+
+    /// Honours that people have now: honour and person.
+    pub fn honours(&self) -> Vec<(String, String)> {
+        self.core.state().honours.iter().cloned().collect()
+    }
+
+    /// Changes what the admin has granted or the company has bought.
+    pub fn set_rights(&self, app: &str, rights: Rights) {
+        if let Some(app) = self.core.state().app_mut(app) {
+            app.spec.rights = rights;
+        }
+    }
+
+    /// Keeps a file as somebody would have sent it; the answer is its `downloadCode`.
+    pub fn put_file(&self, bytes: Vec<u8>) -> String {
+        let mut state = self.core.state();
+        let code = state.id("code");
+        state.files.insert(code.clone(), bytes);
+        code
     }
 }
 
@@ -421,10 +507,15 @@ impl Simulator for Core {
                     ("group_template_id", &s.group_template_id),
                     ("cool_app_code", &s.cool_app_code),
                     ("calendar_user", &s.calendar_user),
+                    ("agent_id", &s.agent_id),
+                    ("honour_user", &s.honour_user),
                 ] {
                     if let Some(value) = value {
                         settings.set(key, text(value));
                     }
+                }
+                if s.statistics {
+                    settings.set("statistics", SettingValue::Bool(true));
                 }
                 if s.card_template_id.is_some() {
                     settings.set("card_secret", secret(&s.card_secret));
@@ -459,6 +550,7 @@ impl Simulator for Core {
             if let Some(app) = state.app_mut(app) {
                 app.hook = Some(url.to_owned());
             }
+            self.streams.choose_http(app);
             Ok(())
         })
     }
@@ -523,7 +615,14 @@ impl Simulator for Core {
         self.state().org.people.clone()
     }
 
+    fn links(&self) -> Vec<(String, usize)> {
+        self.streams.hub.live()
+    }
+
     fn fault(&self, fault: Fault) {
+        if self.streams.hub.fault(&fault).is_some() {
+            return;
+        }
         if self.faults.add(fault) {
             for app in &mut self.state().apps {
                 app.token = None;
@@ -604,5 +703,8 @@ impl Simulator for DingTalkSim {
     }
     fn calls(&self) -> Vec<(String, u64)> {
         self.core.calls()
+    }
+    fn links(&self) -> Vec<(String, usize)> {
+        self.core.links()
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::SimAppSpec;
 use super::seal::{self, PushKey};
 use super::state::Push;
+use super::stream::{self, Streams};
 
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
@@ -23,16 +24,18 @@ fn fresh(what: &str) -> [u8; 16] {
     out
 }
 
-/// The event with its envelope (2.7): Pascal case outside, the event's own keys beside it.
-pub fn request(spec: SimAppSpec, hook: String, push: &Push, corp: &str) -> CallbackRequest {
+/// The event with its envelope (2.7): Pascal case outside, the event's own keys beside it. In Stream
+/// mode the envelope is in the headers of the frame.
+pub fn request(streams: &Streams, spec: SimAppSpec, hook: String, push: &Push, corp: &str) -> CallbackRequest {
     let id = String::from_utf8_lossy(&fresh("event")).into_owned() + &String::from_utf8_lossy(&fresh(corp));
     let name = push.name;
     let fields = push.fields.clone();
     let corp = corp.to_owned();
     let accepting = spec.clone();
+    let streamed = stream::Push::event(&spec.id, name, &id, &corp, &fields);
     // Made once: repeats carry the same event and a new seal.
     let born = std::sync::OnceLock::new();
-    CallbackRequest::new(format!("{name} {id}"), move |attempt| {
+    let request = CallbackRequest::new(format!("{name} {id}"), move |attempt| {
         let plain = born.get_or_init(|| {
             let mut plain = json!({
                 "EventType": name, "EventTime": attempt.at.millis(), "CorpId": corp,
@@ -45,7 +48,11 @@ pub fn request(spec: SimAppSpec, hook: String, push: &Push, corp: &str) -> Callb
         });
         outgoing(&spec, &hook, plain, attempt.at)
     })
-    .accept(move |answer| accept(&accepting, answer))
+    .accept(move |answer| match answer.status {
+        stream::JUDGED => Ok(()),
+        _ => accept(&accepting, answer),
+    });
+    streams.over(request, streamed)
 }
 
 /// The check that saving the address makes.

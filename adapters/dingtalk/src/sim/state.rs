@@ -10,6 +10,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::SimAppSpec;
+use super::notices::Task;
+use super::rights::Month;
 
 /// The root department of every company.
 pub const ROOT: i64 = 1;
@@ -80,6 +82,8 @@ pub struct Card {
     pub app: String,
     pub chat: String,
     pub route: String,
+    /// `callbackType` STREAM: presses come over the connection, whatever the mode of events is.
+    pub stream: bool,
     pub params: BTreeMap<String, String>,
     /// Per person, over `params`.
     pub private: BTreeMap<String, BTreeMap<String, String>>,
@@ -91,6 +95,13 @@ pub struct Card {
 pub struct Session {
     pub app: String,
     pub chat: String,
+    pub expires: i64,
+}
+
+/// A short-lived address of a file.
+#[derive(Debug, Clone)]
+pub struct File {
+    pub code: String,
     pub expires: i64,
 }
 
@@ -125,6 +136,15 @@ pub struct State {
     pub routes: HashMap<(String, String), Route>,
     pub media: HashMap<String, String>,
     pub dings: HashMap<String, Vec<String>>,
+    /// DING id to what the receivers see.
+    pub ding_messages: HashMap<String, Vec<String>>,
+    pub notices: Vec<Task>,
+    /// Honour and person.
+    pub honours: BTreeSet<(String, String)>,
+    /// By download code.
+    pub files: HashMap<String, Vec<u8>>,
+    pub file_links: HashMap<String, File>,
+    pub month: Month,
     pub calendar: Vec<Value>,
     /// Scene group `uuid` and calendar `x-client-token` of each app, to what they made.
     pub once: HashMap<String, Value>,
@@ -156,6 +176,12 @@ impl State {
             routes: HashMap::new(),
             media: HashMap::new(),
             dings: HashMap::new(),
+            ding_messages: HashMap::new(),
+            notices: Vec::new(),
+            honours: BTreeSet::new(),
+            files: HashMap::new(),
+            file_links: HashMap::new(),
+            month: Month::default(),
             calendar: Vec::new(),
             once: HashMap::new(),
             blocked: HashMap::new(),

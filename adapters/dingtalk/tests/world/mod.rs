@@ -33,6 +33,7 @@ pub struct World {
     pub adapter: Arc<dyn Adapter>,
     pub clock: ManualClock,
     pub hook: Arc<Hook>,
+    pub hook_url: String,
     keys: Mutex<u32>,
     _served: Served,
 }
@@ -78,7 +79,7 @@ pub fn person(id: &str, name: &str, department: &str) -> SimPerson {
     }
 }
 
-fn org() -> Org {
+pub fn org() -> Org {
     let department = |id: &str, parent: Option<&str>, name: &str| SimDepartment {
         id: id.into(),
         parent: parent.map(str::to_owned),
@@ -150,9 +151,22 @@ impl World {
             adapter,
             clock,
             hook,
+            hook_url: url,
             keys: Mutex::new(0),
             _served: served,
         }
+    }
+
+    /// Another adapter for the same platform, with other settings.
+    pub fn built(&self, settings: hutong_model::Settings) -> Arc<dyn Adapter> {
+        (hutong_dingtalk::ENTRY.build)(Build {
+            app: AppId::new("dt").unwrap(),
+            company: CompanyId::new("c").unwrap(),
+            kind: "dingtalk".into(),
+            settings,
+            clock: Arc::new(self.clock.clone()),
+        })
+        .unwrap_or_else(|p| panic!("{p:?}"))
     }
 
     pub fn advance(&self, by: Duration) {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::events::{self, Push};
 use super::show;
-use super::state::{Author, Chat, HOUR_MS, Mentioned, Reaction, World};
+use super::state::{Author, Chat, HOUR_MS, Mentioned, Reaction, SimFile, World};
 
 type Acted = Result<(Done, Vec<Push>), SimError>;
 
@@ -138,6 +138,54 @@ fn say(world: &mut World, person: &str, chat: &ChatSel, text: &str, reply_to: Op
     };
     world.post(message);
     Ok((done, pushes))
+}
+
+/// A file or image in a chat; its bytes can be fetched by whoever is there.
+pub fn attach(
+    world: &mut World,
+    person: &str,
+    chat: &str,
+    kind: &'static str,
+    name: &str,
+    bytes: Vec<u8>,
+    now: Timestamp,
+) -> Acted {
+    own_chat(world, chat, person)?;
+    let prefix = if kind == "image" { "img" } else { "file" };
+    let key = format!("{prefix}_v3_{}", world.fresh("sent"));
+    let content = match kind {
+        "image" => json!({ "image_key": key }),
+        "audio" => json!({ "file_key": key, "duration": 2000 }),
+        "sticker" => json!({ "file_key": key }),
+        _ => json!({ "file_key": key, "file_name": name }),
+    };
+    world.files.insert(
+        key,
+        SimFile {
+            name: name.to_owned(),
+            media_type: media_type(name).to_owned(),
+            bytes,
+        },
+    );
+    let author = Author::Person(person.to_owned());
+    let mut message = world.new_message(chat, author, kind, content.to_string(), now);
+    message.readers.insert(person.to_owned(), now.0);
+    let pushes = events::message(world, &message);
+    let done = Done {
+        message: Some(message.id.clone()),
+        ..in_chat(chat)
+    };
+    world.post(message);
+    Ok((done, pushes))
+}
+
+/// Files of JSON are sent back under another type, or a refusal could not be told from them.
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("png") => "image/png",
+        Some("pdf") => "application/pdf",
+        _ => "application/octet-stream",
+    }
 }
 
 /// `<@USER>`, `<@bot>`, `<@APP>` and `<@all>` as the placeholders of the wire.

@@ -13,14 +13,19 @@ mod check;
 mod events;
 mod pbbp2;
 mod rest;
+mod rest_admin;
+mod rest_batch;
 mod rest_chats;
 mod rest_directory;
+mod rest_files;
 mod rest_messages;
+mod scopes;
 mod seal;
 mod show;
 mod state;
 mod stream;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,6 +73,21 @@ pub struct SimAppOptions {
     pub user_id_scope: bool,
     /// Set to receive over a long connection instead of a callback address.
     pub long_connection: bool,
+    /// Scopes that the company has not granted; every other one it has.
+    pub withheld: BTreeSet<String>,
+    /// What the app may see of the directory; the whole company when absent.
+    pub contact: Option<ContactScope>,
+    /// 2 is enabled; 1 stopped by the company, 3 to be enabled.
+    pub activate_status: i64,
+    /// Whether the last version waits for approval.
+    pub version_pending: bool,
+}
+
+/// Part of the directory: departments with everything below them, and single people.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContactScope {
+    pub departments: Vec<String>,
+    pub people: Vec<String>,
 }
 
 impl SimAppOptions {
@@ -85,8 +105,29 @@ impl SimAppOptions {
             verification_token: made("token"),
             sees_all,
             user_id_scope: true,
+            withheld: BTreeSet::new(),
+            contact: None,
+            activate_status: 2,
+            version_pending: false,
             long_connection: false,
         }
+    }
+
+    /// The same app without these scopes.
+    #[must_use]
+    pub fn without<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.withheld.extend(scopes.into_iter().map(Into::into));
+        self
+    }
+
+    /// The two scopes with a setting of their own follow it.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        let own = match scope {
+            "im:message.group_msg" | "im:message.group_msg:readonly" => self.sees_all,
+            "contact:user.employee_id:readonly" => self.user_id_scope,
+            _ => true,
+        };
+        own && !self.withheld.contains(scope)
     }
 }
 
@@ -161,6 +202,45 @@ impl FeishuSim {
             rest::envelope_error(code, text, None)
         });
         router.merge(with_faults(stream::router(self), self.faults.clone(), stream::envelope))
+    }
+
+    /// A badge of the company, as an admin makes it in the admin console.
+    pub fn add_badge(&self, badge: &str) {
+        self.world().badges.entry(badge.to_owned()).or_default();
+    }
+
+    /// Who wears a badge, by user id.
+    pub fn badge_people(&self, badge: &str) -> Vec<String> {
+        let world = self.world();
+        let lists = world.badges.get(badge).into_iter().flatten();
+        lists.flat_map(|g| g.people.iter().cloned()).collect()
+    }
+
+    /// Changes an app as its developer does: scopes, contact scope, state.
+    pub fn change_app(&self, app: &str, change: impl FnOnce(&mut SimAppOptions)) {
+        if let Some(app) = self.world().apps.get_mut(app) {
+            change(&mut app.options);
+        }
+    }
+
+    /// A person sends an image or a file. `kind` is `image`, `file`, `audio`, `media` or `sticker`.
+    pub async fn attach(
+        &self,
+        person: &str,
+        chat: &str,
+        kind: &'static str,
+        name: &str,
+        bytes: Vec<u8>,
+    ) -> Result<Done, SimError> {
+        let now = self.clock.now();
+        let (mut done, pushes) = acts::attach(&mut self.world(), person, chat, kind, name, bytes, now)?;
+        self.changed();
+        for push in pushes {
+            if let Some(delivered) = self.push(push, true).await {
+                delivered.add_to(&mut done);
+            }
+        }
+        Ok(done)
     }
 
     fn world(&self) -> MutexGuard<'_, World> {

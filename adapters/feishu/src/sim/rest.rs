@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::FeishuSim;
 use super::check::Refusal;
 use super::events::Push;
-use super::state::{BadToken, World};
-use super::{rest_chats, rest_directory, rest_messages};
+use super::state::{BadToken, SimFile, World};
+use super::{rest_admin, rest_batch, rest_chats, rest_directory, rest_files, rest_messages, scopes};
 
 /// 30 MB of file and the rest of the form.
 const MAX_BODY: usize = 33 << 20;
@@ -119,6 +119,8 @@ pub enum Reply {
     Data(Value),
     /// Beside `code`, as the old calls answer.
     Top(Value),
+    /// Raw bytes.
+    File(SimFile),
 }
 
 pub type Handled = Result<Reply, Refusal>;
@@ -199,6 +201,11 @@ pub async fn serve(sim: Arc<FeishuSim>, request: Request) -> Response {
     let mut pushes = Vec::new();
     let handled = {
         let mut world = sim.world();
+        let needed = scopes::needed(&call.method, &call.path);
+        if !needed.is_empty() && !needed.iter().any(|s| world.has_scope(&call.app, s)) {
+            drop(world);
+            return scopes::denied(&sim, &route, &call.app, needed);
+        }
         handle(&sim, &mut world, &call, &mut pushes)
     };
     sim.later(pushes);
@@ -208,6 +215,7 @@ pub async fn serve(sim: Arc<FeishuSim>, request: Request) -> Response {
             let mut answer = match reply {
                 Reply::Data(data) => json!({ "data": data }),
                 Reply::Top(top) => top,
+                Reply::File(file) => return send_file(file),
             };
             answer["code"] = json!(0);
             answer["msg"] = json!("success");
@@ -222,23 +230,34 @@ fn handle(sim: &FeishuSim, world: &mut World, call: &Call, pushes: &mut Vec<Push
     match path.as_slice() {
         ["im", "v1", "messages", rest @ ..] => rest_messages::messages(sim, world, call, rest, pushes),
         ["im", "v1", "pins", rest @ ..] => rest_messages::pins(sim, world, call, rest),
-        ["im", "v1", kind @ ("images" | "files")] => rest_messages::upload(world, call, kind),
-        ["message", "v4", "batch_send"] => rest_messages::batch(world, call),
+        ["im", "v1", kind @ ("images" | "files")] => rest_files::upload(world, call, kind),
+        ["message", "v4", "batch_send"] => rest_batch::batch(world, call),
+        ["im", "v1", "batch_messages", rest @ ..] => rest_batch::progress(world, call, rest),
         ["interactive", "v1", "card", "update"] => rest_messages::delayed_update(world, call),
         ["im", "v1", "chats", rest @ ..] => rest_chats::chats(world, call, rest, pushes),
         ["contact", "v3", rest @ ..] => rest_directory::contact(world, call, rest),
         ["calendar", "v4", "calendars", rest @ ..] => rest_directory::calendar(world, call, rest),
         ["bot", "v3", "info"] => rest_directory::bot(world, call),
+        ["application", "v6", rest @ ..] => rest_admin::application(world, call, rest),
+        ["admin", "v1", rest @ ..] => rest_admin::admin(world, call, rest),
+        ["event", "v1", rest @ ..] => rest_admin::event(sim, call, rest),
         _ => Err((99_992_402, format!("no such call: {} /{}", call.method, path.join("/")))),
     }
 }
 
 /// The words of all routes; every other segment is an id.
-const WORDS: [&str; 42] = [
+const WORDS: [&str; 59] = [
+    "admin",
+    "admin_dept_stats",
+    "admin_user_stats",
+    "application",
+    "applications",
     "attendees",
     "auth",
+    "badges",
     "batch",
     "batch_get_id",
+    "batch_messages",
     "batch_send",
     "bot",
     "calendar",
@@ -246,36 +265,46 @@ const WORDS: [&str; 42] = [
     "card",
     "chats",
     "children",
+    "connection",
     "contact",
     "departments",
+    "docx",
+    "event",
     "events",
     "files",
     "find_by_department",
+    "get_progress",
+    "grants",
     "im",
     "images",
     "info",
     "interactive",
     "internal",
     "is_in_chat",
+    "me",
     "members",
     "message",
     "messages",
+    "outbound_ip",
     "pins",
     "primary",
     "reactions",
+    "read_user",
     "read_users",
     "reply",
+    "resources",
     "scopes",
     "tenant_access_token",
     "update",
     "urgent_app",
+    "urgent_phone",
+    "urgent_sms",
     "users",
     "v1",
     "v2",
     "v3",
     "v4",
-    "event",
-    "docx",
+    "v6",
     "wiki",
 ];
 
@@ -372,6 +401,19 @@ fn authorise(sim: &FeishuSim, headers: &HeaderMap, now: Timestamp) -> Result<Str
         .map_err(|bad| (bad, (99_991_663, "Invalid access token for authorization".to_owned())))
 }
 
+fn send_file(file: SimFile) -> Response {
+    let mut response = file.bytes.into_response();
+    let headers = response.headers_mut();
+    if let Ok(kind) = header::HeaderValue::from_str(&file.media_type) {
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
+    let name: String = url::form_urlencoded::byte_serialize(file.name.as_bytes()).collect();
+    if let Ok(name) = header::HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    response
+}
+
 fn refused(sim: &FeishuSim, route: &str, (code, what): Refusal, wait_ms: Option<u64>) -> Response {
     sim.journal.complain(format!("{route}: {code} {what}"));
     envelope_error(code, &what, wait_ms)
@@ -381,14 +423,14 @@ fn refused(sim: &FeishuSim, route: &str, (code, what): Refusal, wait_ms: Option<
 pub fn envelope_error(code: i64, what: &str, wait_ms: Option<u64>) -> Response {
     let status = match code {
         99_991_400 => StatusCode::TOO_MANY_REQUESTS,
-        40_004 | 40_014 => StatusCode::FORBIDDEN,
+        40_004 | 40_014 | 1_051_002 | 1_051_003 => StatusCode::FORBIDDEN,
         _ => StatusCode::BAD_REQUEST,
     };
     let answer = json!({ "code": code, "msg": what, "error": { "log_id": "20261124000000SIMULATED" } });
     envelope(status, answer, wait_ms)
 }
 
-fn envelope(status: StatusCode, answer: Value, wait_ms: Option<u64>) -> Response {
+pub fn envelope(status: StatusCode, answer: Value, wait_ms: Option<u64>) -> Response {
     let mut response = (status, answer.to_string()).into_response();
     let headers = response.headers_mut();
     headers.insert(

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::check::Refusal;
 use super::events::{department_object, user_object};
 use super::rest::{Call, Handled, Reply, ok};
-use super::state::{ROOT, World, bot_open_id};
+use super::state::{ROOT, World, bot_open_id, open_department_id};
 
 fn refuse<T>(code: i64, what: &str) -> Result<T, Refusal> {
     Err((code, what.to_owned()))
@@ -23,6 +23,7 @@ pub fn contact(world: &World, call: &Call, rest: &[&str]) -> Handled {
     match (call.method.as_str(), rest) {
         ("GET", ["departments", id, "children"]) => {
             let parent = department(world, &department_kind, id)?;
+            inside(world, app, &parent)?;
             let ids: Vec<String> = if call.flag("fetch_child") {
                 below(world, &parent).into_iter().filter(|d| *d != parent).collect()
             } else {
@@ -33,10 +34,12 @@ pub fn contact(world: &World, call: &Call, rest: &[&str]) -> Handled {
         }
         ("GET", ["departments", id]) => {
             let id = department(world, &department_kind, id)?;
+            inside(world, app, &id)?;
             ok(json!({ "department": department_object(world, &id) }))
         }
         ("GET", ["users", "find_by_department"]) => {
             let id = department(world, &department_kind, call.query("department_id").unwrap_or(ROOT))?;
+            inside(world, app, &id)?;
             let items: Vec<Value> = world
                 .people
                 .values()
@@ -55,6 +58,7 @@ pub fn contact(world: &World, call: &Call, rest: &[&str]) -> Handled {
             let items: Vec<Value> = ids
                 .iter()
                 .filter_map(|id| world.person_by(app, &user_kind, id).ok().flatten())
+                .filter(|p| sees(world, app, &p.id))
                 .map(|p| user_object(world, app, &p.id, &user_kind))
                 .collect();
             ok(json!({ "items": items }))
@@ -82,13 +86,60 @@ pub fn contact(world: &World, call: &Call, rest: &[&str]) -> Handled {
         ("GET", ["users", id]) => match world.person_by(app, &user_kind, id) {
             Err(()) => refuse(99_992_361, "open_id cross app"),
             Ok(None) => refuse(99_992_351, "not a valid open_id or user_id"),
+            Ok(Some(person)) if !sees(world, app, &person.id) => refuse(41_050, "no user authority error"),
             Ok(Some(person)) => ok(json!({ "user": user_object(world, app, &person.id, &user_kind) })),
         },
-        ("GET", ["scopes"]) => {
-            ok(json!({ "department_ids": [ROOT], "user_ids": [], "group_ids": [], "has_more": false }))
-        }
+        ("GET", ["scopes"]) => match world.contact_scope(app) {
+            None => ok(json!({ "department_ids": [ROOT], "user_ids": [], "group_ids": [], "has_more": false })),
+            Some(scope) => {
+                let departments = scope.departments.iter().map(|d| json!(open_department_id(d)));
+                let people = scope
+                    .people
+                    .iter()
+                    .map(|u| json!({ "user": world.id_of(app, &user_kind, u) }));
+                let all: Vec<Value> = departments.chain(people).collect();
+                let mut data = call.page(&all, 100)?;
+                let items = data["items"].as_array().cloned().unwrap_or_default();
+                let (departments, people): (Vec<Value>, Vec<Value>) = items.into_iter().partition(Value::is_string);
+                data["department_ids"] = json!(departments);
+                data["user_ids"] = people.into_iter().map(|p| p["user"].clone()).collect();
+                data["group_ids"] = json!([]);
+                if let Some(map) = data.as_object_mut() {
+                    map.remove("items");
+                }
+                ok(data)
+            }
+        },
         _ => refuse(99_992_402, "no such call"),
     }
+}
+
+/// The departments in the contact scope, those below them included; the root only with the whole company.
+fn inside(world: &World, app: &str, id: &str) -> Result<(), Refusal> {
+    let Some(scope) = world.contact_scope(app) else {
+        return Ok(());
+    };
+    if scope
+        .departments
+        .iter()
+        .any(|d| below(world, d).iter().any(|b| b == id))
+    {
+        Ok(())
+    } else {
+        refuse(40_004, "no dept authority error")
+    }
+}
+
+fn sees(world: &World, app: &str, user: &str) -> bool {
+    let Some(scope) = world.contact_scope(app) else {
+        return true;
+    };
+    let department = world
+        .people
+        .get(user)
+        .map(|p| p.department.as_str())
+        .unwrap_or_default();
+    scope.people.iter().any(|p| p == user) || inside(world, app, department).is_ok()
 }
 
 fn department(world: &World, kind: &str, id: &str) -> Result<String, Refusal> {
@@ -128,8 +179,9 @@ pub fn below(world: &World, id: &str) -> Vec<String> {
 
 pub fn bot(world: &World, call: &Call) -> Handled {
     let name = world.name(&call.app);
+    let status = world.apps.get(&call.app).map_or(2, |a| a.options.activate_status);
     Ok(Reply::Top(json!({ "bot": {
-        "activate_status": 2, "app_name": name, "avatar_url": "https://example.invalid/bot.png", "ip_white_list": [],
+        "activate_status": status, "app_name": name, "avatar_url": "https://example.invalid/bot.png", "ip_white_list": [],
         "open_id": bot_open_id(&call.app),
     } })))
 }
@@ -153,9 +205,14 @@ pub fn calendar(world: &mut World, call: &Call, rest: &[&str]) -> Handled {
             let mut calendar = entry(&id);
             calendar["summary"] = json!(call.text("summary").unwrap_or_default());
             calendar["type"] = json!("shared");
+            if let Some(app) = world.apps.get_mut(&call.app) {
+                app.calendars.insert(id);
+            }
             ok(json!({ "calendar": calendar }))
         }
-        (_, [id, ..]) if *id != own => refuse(191_000, "calendar not found"),
+        (_, [id, ..]) if *id != own && !world.apps.get(&call.app).is_some_and(|a| a.calendars.contains(*id)) => {
+            refuse(191_000, "calendar not found")
+        }
         ("POST", [_, "events"]) => new_event(world, call),
         (method, [_, "events", id, rest @ ..]) => {
             if !world.apps.get(&call.app).is_some_and(|a| a.calendar.contains_key(*id)) {

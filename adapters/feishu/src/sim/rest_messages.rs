@@ -7,6 +7,7 @@ use super::FeishuSim;
 use super::check::{self, Refusal};
 use super::events::{self, Push};
 use super::rest::{Call, Handled, Reply, ok};
+use super::rest_files;
 use super::state::{Author, HOUR_MS, Mentioned, Msg, Reaction, World};
 
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -32,7 +33,8 @@ pub fn messages(sim: &FeishuSim, world: &mut World, call: &Call, rest: &[&str], 
         ("POST", [id, "reactions"]) => react(world, call, id, pushes),
         ("GET", [id, "reactions"]) => reactions(world, call, id),
         ("DELETE", [id, "reactions", reaction]) => unreact(world, call, id, reaction, pushes),
-        ("PATCH", [id, "urgent_app"]) => urgent(world, call, id),
+        ("PATCH", [id, kind @ ("urgent_app" | "urgent_sms" | "urgent_phone")]) => urgent(world, call, id, kind),
+        ("GET", [id, "resources", key]) => rest_files::resource(world, call, id, key),
         _ => refuse(99_992_402, "no such call"),
     }
 }
@@ -367,7 +369,7 @@ fn unreact(world: &mut World, call: &Call, id: &str, reaction: &str, pushes: &mu
     ok(object)
 }
 
-fn urgent(world: &mut World, call: &Call, id: &str) -> Handled {
+fn urgent(world: &mut World, call: &Call, id: &str, how: &str) -> Handled {
     let kind = call.id_type(world, "user_id_type")?;
     let list = call.list("user_id_list");
     let message = own(world, &call.app, id)?;
@@ -387,7 +389,12 @@ fn urgent(world: &mut World, call: &Call, id: &str) -> Handled {
     if good.is_empty() {
         return refuse(230_001, "nobody in user_id_list is in the chat");
     }
-    let text = format!("{} 发出加急：{}", world.name(&call.app), good.join("、"));
+    let how = match how {
+        "urgent_sms" => "短信加急",
+        "urgent_phone" => "电话加急",
+        _ => "加急",
+    };
+    let text = format!("{} 发出{how}：{}", world.name(&call.app), good.join("、"));
     world.notice(&chat, &text, call.now);
     ok(json!({ "invalid_user_id_list": invalid }))
 }
@@ -430,113 +437,6 @@ pub fn pins(sim: &FeishuSim, world: &mut World, call: &Call, rest: &[&str]) -> H
         }
         _ => refuse(99_992_402, "no such call"),
     }
-}
-
-pub fn upload(world: &mut World, call: &Call, kind: &str) -> Handled {
-    let Some(form) = &call.upload else {
-        return refuse(234_001, "a multipart form is required");
-    };
-    let field = |name: &str| form.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    if form.file.is_empty() {
-        return refuse(234_010, "the file is empty");
-    }
-    let image = kind == "images";
-    if form.file.len() > if image { 10 << 20 } else { 30 << 20 } {
-        return refuse(234_006, "the file is too large");
-    }
-    if image {
-        if !matches!(field("image_type"), Some("message" | "avatar")) {
-            return refuse(234_001, "image_type is message or avatar");
-        }
-        let known = [
-            b"\x89PNG".as_slice(),
-            b"\xff\xd8\xff",
-            b"GIF8",
-            b"RIFF",
-            b"BM",
-            b"II*\0",
-            b"MM\0*",
-        ];
-        if !known.iter().any(|magic| form.file.starts_with(magic)) {
-            return refuse(234_011, "the image format is not supported");
-        }
-    } else {
-        let kinds = ["opus", "mp4", "pdf", "doc", "xls", "ppt", "stream"];
-        if !field("file_type").is_some_and(|t| kinds.contains(&t)) || field("file_name").is_none_or(str::is_empty) {
-            return refuse(234_001, "file_type and file_name are required");
-        }
-    }
-    let key = format!("{}_v3_{}", if image { "img" } else { "file" }, world.fresh("file"));
-    if let Some(app) = world.apps.get_mut(&call.app) {
-        app.files.insert(key.clone());
-    }
-    ok(if image {
-        json!({ "image_key": key })
-    } else {
-        json!({ "file_key": key })
-    })
-}
-
-/// Private messages to a list of people; content and card are objects here.
-pub fn batch(world: &mut World, call: &Call) -> Handled {
-    let kind = call.need("msg_type")?;
-    let content = if kind == "interactive" {
-        &call.body["card"]
-    } else {
-        &call.body["content"]
-    };
-    if !content.is_object() {
-        return refuse(11_246, "content must be an object");
-    }
-    let mut content = content.clone();
-    if kind == "post" {
-        content = content["post"].clone();
-    }
-    let content = content.to_string();
-    check::message(world, &call.app, kind, &content, call.body_len)?;
-    let mut users: Vec<String> = Vec::new();
-    let mut answer = json!({ "invalid_department_ids": [] });
-    for (list, id_type) in [
-        ("open_ids", "open_id"),
-        ("user_ids", "user_id"),
-        ("union_ids", "union_id"),
-    ] {
-        let mut invalid = Vec::new();
-        for id in call.list(list) {
-            match world
-                .person_by(&call.app, id_type, &id)
-                .ok()
-                .flatten()
-                .filter(|p| p.active)
-            {
-                Some(person) => users.push(person.id.clone()),
-                None => invalid.push(id),
-            }
-        }
-        answer[format!("invalid_{list}")] = json!(invalid);
-    }
-    for id in call.list("department_ids") {
-        let Some(department) = world.department_by("open_department_id", &id).map(|d| d.id.clone()) else {
-            continue;
-        };
-        let inside = super::rest_directory::below(world, &department);
-        users.extend(
-            world
-                .people
-                .values()
-                .filter(|p| p.active && inside.contains(&p.department))
-                .map(|p| p.id.clone()),
-        );
-    }
-    users.sort();
-    users.dedup();
-    for user in users {
-        let chat = world.direct(&call.app, &user, call.now);
-        let message = world.new_message(&chat, Author::App(call.app.clone()), kind, content.clone(), call.now);
-        world.post(message);
-    }
-    answer["message_id"] = json!(format!("bm-{}", world.fresh("batch")));
-    ok(answer)
 }
 
 /// A click's token: 30 minutes, two updates, the card as an object.

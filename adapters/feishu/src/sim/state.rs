@@ -97,8 +97,36 @@ pub struct App {
     pub files: HashSet<String>,
     /// Tokens of clicks: until when, and how many updates are left.
     pub click_tokens: HashMap<String, (i64, u32, String)>,
+    /// Shared calendars that this app made.
+    pub calendars: HashSet<String>,
     /// Calendar entries by event id.
     pub calendar: BTreeMap<String, Value>,
+}
+
+/// What somebody uploaded or sent.
+#[derive(Debug, Clone)]
+pub struct SimFile {
+    pub name: String,
+    pub media_type: String,
+    pub bytes: Vec<u8>,
+}
+
+/// One list of people who wear a badge.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    pub id: String,
+    pub name: String,
+    pub rule: Value,
+    /// User ids.
+    pub people: Vec<String>,
+}
+
+/// A message that went to many people at once.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    pub app: String,
+    pub messages: Vec<String>,
+    pub recalled: bool,
 }
 
 /// Why a token is not good.
@@ -116,6 +144,11 @@ pub struct World {
     pub chats: BTreeMap<String, Chat>,
     pub messages: HashMap<String, Msg>,
     pub apps: BTreeMap<String, App>,
+    /// Bytes by image or file key.
+    pub files: HashMap<String, SimFile>,
+    /// Lists of people by badge.
+    pub badges: BTreeMap<String, Vec<Grant>>,
+    pub batches: HashMap<String, Batch>,
     open_ids: HashMap<String, (String, String)>,
     union_ids: HashMap<String, String>,
     tokens: HashMap<String, (String, i64)>,
@@ -135,6 +168,7 @@ impl World {
                 hook: None,
                 files: HashSet::new(),
                 click_tokens: HashMap::new(),
+                calendars: HashSet::new(),
                 calendar: BTreeMap::new(),
                 options,
             };
@@ -199,6 +233,16 @@ impl World {
     pub fn remember_key(&mut self, app: &str, key: &str, until: i64, made: &str) {
         self.keys
             .insert((app.to_owned(), key.to_owned()), (until, made.to_owned()));
+    }
+
+    /// Whether an app holds a scope: everything but what was withheld from it.
+    pub fn has_scope(&self, app: &str, scope: &str) -> bool {
+        self.apps.get(app).is_some_and(|a| a.options.has_scope(scope))
+    }
+
+    /// Departments below the contact scope of an app; `None` when it is the whole company.
+    pub fn contact_scope(&self, app: &str) -> Option<&super::ContactScope> {
+        self.apps.get(app)?.options.contact.as_ref()
     }
 
     /// A person by any of their ids. `Err` when the id belongs to another app.

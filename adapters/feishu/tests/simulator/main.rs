@@ -6,4 +6,5 @@ mod clicks;
 mod faults;
 mod recorded;
 mod stage;
+mod stream;
 mod talk;

@@ -473,6 +473,7 @@ impl Core {
         quote: Option<&str>,
         done: &mut Done,
     ) {
+        self.state().addressed.insert((bot.id.clone(), chat));
         let mut body = self.bot_head(bot, chat, from);
         body["response_url"] = json!(self.answer_address(bot, chat, message));
         body["msgtype"] = json!("text");

@@ -22,6 +22,9 @@ impl Core {
     pub(super) async fn save_hook(&self, app: &str, url: &str) -> Result<(), SimError> {
         let found = self.state().app(app).cloned();
         let app = found.ok_or_else(|| SimError::NotFound(format!("app {app}")))?;
+        if app.kind == Kind::Aibot && url.is_empty() {
+            return self.use_links(&app.id);
+        }
         if app.kind == Kind::Webhook {
             return Err(SimError::Refused("a group robot has no callbacks".into()));
         }
@@ -54,6 +57,9 @@ impl Core {
         if let Some(held) = state.apps.iter_mut().find(|a| a.id == app.id) {
             held.hook = Some(url.to_owned());
         }
+        drop(state);
+        // One mode at a time: the other one is off from now on.
+        self.links.end(&app.id);
         Ok(())
     }
 
@@ -133,6 +139,10 @@ impl Core {
         context: Context,
         done: &mut Done,
     ) {
+        if let Some(request) = self.over_link(app, label, body, &context) {
+            self.callbacks.deliver(request).await.add_to(done);
+            return;
+        }
         let request = self
             .request(app, label, body.to_string())
             .map(|r| if once { r.once() } else { r });

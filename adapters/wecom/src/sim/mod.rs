@@ -23,6 +23,7 @@ mod rights;
 mod seal;
 mod show;
 mod state;
+mod stream;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,7 @@ pub use self::files::FileKind;
 pub use self::rights::RIGHTS;
 pub use self::state::Kind;
 use self::state::{App, State};
+use self::stream::Links;
 use crate::config::{AIBOT, APP, WEBHOOK};
 
 /// How long the platform waits for the answer to a callback (documents 90238, 100719).
@@ -95,6 +97,16 @@ impl WeComSim {
         }
     }
 
+    /// Waits until an AI bot has a subscribed connection; false after `limit` (real time).
+    pub async fn wait_link(&self, app: &str, limit: Duration) -> bool {
+        self.core.links.hub.wait_live(app, 1, limit).await
+    }
+
+    /// Long connections ever subscribed.
+    pub fn connections(&self) -> u64 {
+        self.core.links.hub.opened()
+    }
+
     /// Messages that the platform dropped without telling, so far.
     pub fn dropped(&self) -> u64 {
         *self.core.dropped.lock().unwrap_or_else(PoisonError::into_inner)
@@ -111,6 +123,7 @@ pub async fn start(options: SimOptions) -> Result<Arc<WeComSim>, SimError> {
         .map_err(|e| SimError::Refused(format!("cannot listen on {}: {e}", options.listen)))?;
     let faults = Arc::new(Faults::new());
     let callbacks = Callbacks::new(options.clock.clone(), LADDER.to_vec(), CALLBACK_TIMEOUT, faults.clone())?;
+    let links = Arc::new(Links::new(bound.stop_token(), options.clock.clone()));
     let apps = options
         .apps
         .iter()
@@ -124,13 +137,16 @@ pub async fn start(options: SimOptions) -> Result<Arc<WeComSim>, SimError> {
         state: Mutex::new(State::new(options.org, apps)),
         faults: faults.clone(),
         callbacks,
+        links,
         judge: Judge::new(),
         journal: Journal::new(),
         revision: watch::Sender::new(0),
         dropped: Mutex::new(0),
     });
     let wire = with_faults(api::router(core.clone()), faults, api::envelope);
-    let mut router = wire.merge(control::router(core.clone(), bound.stop_token()));
+    let mut router = wire
+        .merge(stream::router(core.clone()))
+        .merge(control::router(core.clone(), bound.stop_token()));
     if let Some(extra) = options.extra {
         router = router.merge(extra);
     }
@@ -179,6 +195,7 @@ pub(crate) struct Core {
     state: Mutex<State>,
     faults: Arc<Faults>,
     callbacks: Callbacks,
+    links: Arc<Links>,
     judge: Judge,
     journal: Journal,
     revision: watch::Sender<u64>,
@@ -218,6 +235,9 @@ impl Core {
             Kind::Aibot => base
                 .with("name", text(&app.name))
                 .with("bot_id", text(&app.bot_id))
+                // For `receive = "long_connection"`.
+                .with("secret", secret(&app.secret))
+                .with("ws_url", text(&self.ws_url()))
                 .with("token", secret(&app.token))
                 .with("aes_key", secret(&app.aes_key)),
             Kind::Webhook => base.with("key", secret(&app.secret)).with("chat", text(&app.id)),
@@ -277,6 +297,9 @@ impl Simulator for Core {
     }
 
     fn fault(&self, fault: Fault) {
+        if self.links.hub.fault(&fault).is_some() {
+            return;
+        }
         if self.faults.add(fault) {
             self.state().tokens.clear();
         }
@@ -296,6 +319,10 @@ impl Simulator for Core {
 
     fn calls(&self) -> Vec<(String, u64)> {
         self.journal.calls()
+    }
+
+    fn links(&self) -> Vec<(String, usize)> {
+        self.links.hub.live()
     }
 }
 
@@ -338,5 +365,8 @@ impl Simulator for WeComSim {
     }
     fn calls(&self) -> Vec<(String, u64)> {
         self.core.calls()
+    }
+    fn links(&self) -> Vec<(String, usize)> {
+        self.core.links()
     }
 }

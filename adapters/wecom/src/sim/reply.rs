@@ -122,32 +122,40 @@ impl Core {
             (Context::Click { chat: _, item, user }, _)
                 if value.get("response_type") == Some(&json!("update_template_card")) =>
             {
-                let card = card.ok_or("template_card is missing")?;
-                check_card(&card, true).map_err(|(code, why)| format!("{code} {why}"))?;
-                let users = value.get("userids").and_then(Value::as_array).cloned();
-                let mut state = self.state();
-                let held = state.item_mut(&item).ok_or("the card is gone")?;
-                held.edited = true;
-                let held = held.card.as_mut().ok_or("that is no card")?;
-                if held.value.get("task_id") != card.get("task_id") {
-                    return Err("another task_id than the card's".into());
-                }
-                match users {
-                    Some(users) if !users.is_empty() => {
-                        for user in users.iter().filter_map(Value::as_str) {
-                            held.own.insert(user.to_owned(), card.clone());
-                        }
-                    }
-                    _ => {
-                        held.own.remove(&user);
-                        held.own.clear();
-                        held.value = card;
-                    }
-                }
-                Ok(())
+                self.change_card(&item, &user, &value)
+                    .map_err(|(code, why)| format!("{code} {why}"))
             }
             (_, kind) => Err(format!("{kind:?} is not possible as an answer to this callback")),
         }
+    }
+
+    /// The update of an AI bot's card, as the answer to a click: for everybody, or for some.
+    pub(super) fn change_card(&self, item: &str, user: &str, value: &Value) -> Result<(), (i64, String)> {
+        let card = value.get("template_card").filter(|c| c.is_object());
+        let card = card.ok_or((42014, "template_card is missing".to_owned()))?;
+        check_card(card, true)?;
+        let users = value.get("userids").and_then(Value::as_array).cloned();
+        let mut state = self.state();
+        let gone = || (846_605, "the card is gone".to_owned());
+        let held = state.item_mut(item).ok_or_else(gone)?;
+        held.edited = true;
+        let held = held.card.as_mut().ok_or_else(gone)?;
+        if held.value.get("task_id") != card.get("task_id") {
+            return Err((846_625, "another task_id than the card's".into()));
+        }
+        match users {
+            Some(users) if !users.is_empty() => {
+                for user in users.iter().filter_map(Value::as_str) {
+                    held.own.insert(user.to_owned(), card.clone());
+                }
+            }
+            _ => {
+                held.own.remove(user);
+                held.own.clear();
+                held.value = card.clone();
+            }
+        }
+        Ok(())
     }
 
     /// The content of a stream replaces what it said before; the platform asks on until it is finished.

@@ -143,6 +143,8 @@ pub struct State {
     /// App and person to the day of the last first entry.
     pub entered: HashMap<(String, String), i64>,
     pub counter: u64,
+    /// AI bot and chat in which somebody has addressed it: only there it may speak by itself.
+    pub addressed: HashSet<(String, usize)>,
 }
 
 impl State {
