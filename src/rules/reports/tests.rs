@@ -384,6 +384,13 @@ async fn no_rate_where_not_all_is_seen() {
     for n in 0..7 {
         town.post("wc", &format!("u{n}"), "怎么请假?", With::default()).await;
     }
+    // What the platform does not tell, the admin does.
+    let mut tx = t.store.begin().await.unwrap();
+    tx.query("UPDATE chat SET name = NULL WHERE app = 'wc'")
+        .execute()
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
     let left = town.tick("2026-11-23T10:00").await;
     let card = left.to("chat posted");
     assert!(card.contains("机器人互动 7 人 · 7 次"), "{card}");
