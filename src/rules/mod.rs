@@ -35,7 +35,15 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
     let sections = &config.rules;
     let mut rules: Vec<Arc<dyn Rule>> = Vec::new();
     if !sections.groups.is_empty() {
-        rules.push(Arc::new(groups::Groups::new(sections.groups.clone(), calendar.zone)));
+        let alone = groups::Alone {
+            people: config.limits.group_remove_people as usize,
+            percent: usize::from(config.limits.group_remove_percent),
+        };
+        rules.push(Arc::new(groups::Groups::new(
+            sections.groups.clone(),
+            calendar.zone,
+            alone,
+        )));
     }
     if !sections.segments.is_empty() || sections.interests.is_some() {
         rules.push(Arc::new(segments::Segments::new(

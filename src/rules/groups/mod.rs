@@ -31,6 +31,7 @@ use crate::text::Lang;
 use crate::text::groups::Say;
 
 use config::GroupRule;
+pub use plan::Alone;
 use plan::{Claim, Plan};
 use world::World;
 
@@ -96,12 +97,13 @@ pub const COMMANDS: &[CommandSpec] = &[
 pub struct Groups {
     rules: Vec<GroupRule>,
     zone: Tz,
+    alone: Alone,
 }
 
 impl Groups {
-    /// `zone` is the company's.
-    pub fn new(rules: Vec<GroupRule>, zone: Tz) -> Self {
-        Self { rules, zone }
+    /// `zone` is the company's; `alone` is what one operator may remove.
+    pub fn new(rules: Vec<GroupRule>, zone: Tz, alone: Alone) -> Self {
+        Self { rules, zone, alone }
     }
 
     fn rule(&self, id: &str) -> Option<&GroupRule> {
@@ -207,8 +209,11 @@ impl Rule for Groups {
             }
             require(ctx, rule, &asker.person.id, asker.lang).await?;
             match call.id {
-                "groups.preview" => preview(ctx, rule, asker).await,
-                "groups.apply" => apply_command(ctx, rule, asker, call.text("plan").unwrap_or_default()).await,
+                "groups.preview" => preview(ctx, rule, asker, self.alone).await,
+                "groups.apply" => {
+                    let code = call.text("plan").unwrap_or_default();
+                    apply_command(ctx, rule, asker, code, self.alone).await
+                }
                 "groups.rule" => match call.text("what") {
                     Some("暂停" | "pause") => pause(ctx, rule, asker, true).await,
                     Some("恢复" | "resume") => pause(ctx, rule, asker, false).await,
@@ -328,7 +333,7 @@ fn refuse_inability(ctx: &Ctx, world: &World, lang: Lang) -> Result<(), RuleErro
     }
 }
 
-async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Result<(), RuleError> {
+async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, alone: Alone) -> Result<(), RuleError> {
     let world = world::look(ctx, rule).await?;
     refuse_inability(ctx, &world, asker.lang)?;
     let mut message = Message::card(Say::PreviewTitle(rule.id.clone()).in_lang(asker.lang));
@@ -337,7 +342,7 @@ async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Result<(), R
     }
     if !world.plan.is_empty() {
         let code = world.plan.code(&rule.id);
-        if world.plan.needs_second() {
+        if world.plan.needs_second(alone) {
             message = message.line(Say::SecondNeeded.in_lang(asker.lang));
         }
         let say = Say::ToApply {
@@ -349,7 +354,13 @@ async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Result<(), R
     ctx.answer(asker, AnswerPlace::Private, message)
 }
 
-async fn apply_command(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, code: &str) -> Result<(), RuleError> {
+async fn apply_command(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    asker: &Asker,
+    code: &str,
+    alone: Alone,
+) -> Result<(), RuleError> {
     if store::paused(ctx.tx(), &rule.id).await? {
         return Err(refuse(&Say::Paused(rule.id.clone()), asker.lang));
     }
@@ -361,7 +372,7 @@ async fn apply_command(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, code: &st
         let say = Say::PlanChanged { rule: rule.id.clone() };
         return Err(refuse(&say, asker.lang));
     }
-    if world.plan.needs_second() {
+    if world.plan.needs_second(alone) {
         return ask_second(ctx, rule, asker, &world, code).await;
     }
     let say = carry_out(ctx, rule, &world, &asker.person.id, None).await?;

@@ -6,9 +6,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::config::{ManualMembers, OnLeave};
 use crate::directory::PersonId;
 
-/// A plan that removes more people than this needs a second operator; so does one that removes more
-/// than one in ten of a group.
-pub const MAX_REMOVALS_ALONE: usize = 20;
+/// What one operator may remove alone; more needs a second one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alone {
+    /// People in the whole plan.
+    pub people: usize,
+    /// Percent of one group.
+    pub percent: usize,
+}
+
+impl Default for Alone {
+    fn default() -> Self {
+        Self {
+            people: 20,
+            percent: 10,
+        }
+    }
+}
+
 /// Fewer than two people are no group, and one platform says so too.
 pub const SMALLEST_GROUP: usize = 2;
 
@@ -218,8 +233,9 @@ impl Plan {
     }
 
     /// True when one operator alone may not carry it out.
-    pub fn needs_second(&self) -> bool {
-        self.removed().count() > MAX_REMOVALS_ALONE || self.changes.iter().any(|c| c.remove.len() * 10 > c.size.max(1))
+    pub fn needs_second(&self, alone: Alone) -> bool {
+        let share = |c: &Change| c.remove.len() * 100 > c.size.max(1) * alone.percent;
+        self.removed().count() > alone.people || self.changes.iter().any(share)
     }
 
     /// Names this plan: another one has another code.
@@ -355,8 +371,8 @@ mod tests {
     fn large_removals_need_a_second_operator() {
         let claims: Vec<(u8, Claim)> = (1..=100).map(|n| (n, Claim::In)).collect();
         let all: Vec<u8> = (1..=100).collect();
-        assert!(!keep(want(1..=90), have(&all, &claims)).needs_second());
-        assert!(keep(want(1..=89), have(&all, &claims)).needs_second());
+        assert!(!keep(want(1..=90), have(&all, &claims)).needs_second(Alone::default()));
+        assert!(keep(want(1..=89), have(&all, &claims)).needs_second(Alone::default()));
         let many: Vec<(Desired, Current)> = (0..3)
             .map(|i| {
                 let id = format!("d{i}");
@@ -369,7 +385,7 @@ mod tests {
         let (wants, haves): (Vec<_>, Vec<_>) = many.into_iter().unzip();
         let plan = plan(ManualMembers::Keep, OnLeave::RemoveNow, &wants, &haves);
         assert_eq!(plan.removed().count(), 24);
-        assert!(plan.needs_second());
+        assert!(plan.needs_second(Alone::default()));
     }
 
     fn claim() -> impl Strategy<Value = Claim> {

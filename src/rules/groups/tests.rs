@@ -46,9 +46,13 @@ fn rule() -> GroupRule {
 async fn world(test: TestStore, rule: GroupRule) -> Kit {
     let fs = FakeAdapter::new("fs", Platform::Feishu, ABLE);
     let hook = FakeAdapter::new("hook", Platform::Feishu, [Ability::SendToChat]);
-    let rules = Service::in_front_of(vec![Arc::new(Groups::new(vec![rule], chrono_tz::Asia::Shanghai))])
-        .unwrap()
-        .rules;
+    let rules = Service::in_front_of(vec![Arc::new(Groups::new(
+        vec![rule],
+        chrono_tz::Asia::Shanghai,
+        Alone::default(),
+    ))])
+    .unwrap()
+    .rules;
     let kit = Kit::new(test, env(vec![Arc::new(fs), Arc::new(hook)]), rules);
     let mut people: Vec<PersonRecord> = (1..=4)
         .map(|i| record(&format!("u{i}"), &format!("员工{i}"), &["emb"]))
@@ -294,7 +298,7 @@ async fn a_department_that_is_missing_or_ambiguous_is_named() {
 #[test]
 fn a_rule_is_looked_after_four_times_an_hour_and_none_not_at_all() {
     let zone = chrono_tz::Asia::Shanghai;
-    let schedules = Groups::new(vec![rule()], zone).schedules();
+    let schedules = Groups::new(vec![rule()], zone, Alone::default()).schedules();
     assert_eq!(schedules.len(), 1);
     assert_eq!(
         (schedules[0].id.as_str(), schedules[0].rule.as_str()),
@@ -308,7 +312,7 @@ fn a_rule_is_looked_after_four_times_an_hour_and_none_not_at_all() {
         schedules[0].spec.next_after(ten),
         Some(ten + chrono::Duration::minutes(7))
     );
-    assert!(Groups::new(Vec::new(), zone).schedules().is_empty());
+    assert!(Groups::new(Vec::new(), zone, Alone::default()).schedules().is_empty());
 }
 
 fn member_event(name: &str, who: &str, joined: bool, by: Option<&str>) -> Body {
