@@ -305,6 +305,11 @@ fn environment(config: &Checked, key: Secret, links: Board) -> Env {
             .iter()
             .map(|l| (l.heard.clone(), l.post.clone()))
             .collect(),
+        chat_names: config
+            .chat_links
+            .iter()
+            .filter_map(|l| Some((l.heard.clone(), l.name.clone()?)))
+            .collect(),
         public_url: config.server.public_url.clone(),
         links,
     }
