@@ -26,7 +26,7 @@ use crate::cli::check::dates;
 use crate::config::{Checked, Language, Who};
 use crate::delivery::{Delivery, DeliveryMetrics, DeliveryOptions};
 use crate::dispatch::{Ages, Dispatcher};
-use crate::inbox::worker::{InboxSink, WorkMetrics, Worker};
+use crate::inbox::worker::{InboxSink, Pace, WorkMetrics, Worker};
 use crate::inbox::{Inbox, InboxOptions};
 use crate::ingress::{self, Ingress, IngressMetrics};
 use crate::link::Links;
@@ -155,6 +155,7 @@ impl Hutong {
             metrics: work_metrics.clone(),
             inbox: inbox.metrics.clone(),
             trace: trace.clone(),
+            pace: Pace::default(),
         });
         let ingress = Arc::new(Ingress {
             apps: adapters.into_iter().map(|(id, a)| (id.into(), a)).collect(),
