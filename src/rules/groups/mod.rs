@@ -183,7 +183,7 @@ impl Rule for Groups {
                 } => people::left_company(ctx, event, user).await,
                 Body::Tick { .. } => {
                     for rule in &self.rules {
-                        people::reconcile(ctx, rule).await?;
+                        people::reconcile(ctx, rule, self.alone).await?;
                     }
                     Ok(())
                 }

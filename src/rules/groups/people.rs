@@ -7,7 +7,7 @@ use hutong_model::{Ability, ChatId, DeliveryClass, Event, Mention, Message, User
 
 use super::apply;
 use super::config::GroupRule;
-use super::plan::Claim;
+use super::plan::{Alone, Claim};
 use super::store::{self, Chat, Key};
 use super::world;
 use crate::directory::PersonId;
@@ -206,7 +206,7 @@ async fn tell_why(ctx: &mut Ctx, rule: &GroupRule, person: &PersonId, groups: &[
 }
 
 /// What no event told: people whom a directory sync found to have left or to be new.
-pub(super) async fn reconcile(ctx: &mut Ctx, rule: &GroupRule) -> Result<(), RuleError> {
+pub(super) async fn reconcile(ctx: &mut Ctx, rule: &GroupRule, alone: Alone) -> Result<(), RuleError> {
     if store::paused(ctx.tx(), &rule.id).await? {
         return Ok(());
     }
@@ -218,7 +218,7 @@ pub(super) async fn reconcile(ctx: &mut Ctx, rule: &GroupRule) -> Result<(), Rul
         .map(|c| c.person)
         .collect();
     // So many leavers at once are a broken directory rather than a bad day.
-    if gone.len() <= super::plan::MAX_REMOVALS_ALONE {
+    if gone.len() <= alone.people {
         for person in &gone {
             remove_leaver(ctx, person).await?;
         }
