@@ -3,6 +3,15 @@
 use hutong_model::Ability;
 
 use super::Lang;
+use crate::rules::groups::KeptWhy;
+
+/// How much was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    pub groups: usize,
+    pub adds: usize,
+    pub removes: usize,
+}
 
 /// One thing to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +67,8 @@ pub enum Say {
         rule: String,
     },
     Started {
-        groups: usize,
-        adds: usize,
-        removes: usize,
+        started: Started,
+        code: String,
     },
     AskedSecond {
         names: String,
@@ -84,6 +92,44 @@ pub enum Say {
     },
     ApprovalNo {
         by: String,
+    },
+    // --- undo
+    NoSuchRun(String),
+    RunUndone(String),
+    RunTooOld(String),
+    RunPending {
+        code: String,
+        count: usize,
+    },
+    UndoTitle {
+        rule: String,
+        code: String,
+    },
+    UndoOf {
+        at: String,
+        by: String,
+    },
+    Disband {
+        count: usize,
+        names: String,
+    },
+    NothingToUndo,
+    Kept {
+        count: usize,
+        items: String,
+        more: usize,
+    },
+    KeptItem {
+        name: String,
+        why: KeptWhy,
+    },
+    UndoPauses,
+    UndoChanged {
+        code: String,
+    },
+    UndoStarted {
+        started: Started,
+        rule: String,
     },
     // --- nobody knows whether a group was made
     UnclearTitle(String),
@@ -125,6 +171,7 @@ pub enum Say {
     RuleMore(usize),
     // --- reasons kept with each change
     ReasonPlan(String),
+    ReasonUndo(String),
     ReasonJoined,
     ReasonLeftCompany,
 }
@@ -179,9 +226,37 @@ impl Say {
             Say::PlanChanged { rule } => {
                 format!("通讯录或群在预览之后变了,这份计划已作废,什么也没有做。请重新发 /建群 预览 规则={rule}")
             }
-            Say::Started { groups, adds, removes } => {
-                format!("开始执行:{groups} 个群有改动,加入 {adds} 人次,移出 {removes} 人次。进展用 /群 规则 查看。")
+            Say::Started { started, code } => format!(
+                "开始执行:{}。进展用 /群 规则 查看;30 天内可以撤销:/建群 撤销 计划={code}",
+                started_zh(started)
+            ),
+            Say::NoSuchRun(code) => {
+                format!("没有执行过计划「{code}」,什么也没有做。执行时的回复里有计划编号,例如 /建群 撤销 计划=7f3a2b")
             }
+            Say::RunUndone(code) => format!("计划 {code} 已经撤销过了,什么也没有做。"),
+            Say::RunTooOld(code) => {
+                format!("计划 {code} 已超过 30 天,不能撤销。请改规则或通讯录,再发 /建群 预览。")
+            }
+            Say::RunPending { code, count } => {
+                format!("计划 {code} 还有 {count} 项没有结果,现在撤销不准确。请过几分钟再发 /建群 撤销 计划={code}")
+            }
+            Say::UndoTitle { rule, code } => format!("撤销预览 · {rule} · 计划 {code}"),
+            Say::UndoOf { at, by } => format!("要撤销的:{at} {by} 执行的计划"),
+            Say::Disband { count, names } => format!("解散 {count} 个群(当时新建的):{names}"),
+            Say::NothingToUndo => "没有可以恢复的。".to_owned(),
+            Say::Kept { count, items, more } => match more {
+                0 => format!("保持原样 {count} 项:{items}"),
+                more => format!("保持原样 {count} 项:{items},还有 {more} 项"),
+            },
+            Say::KeptItem { name, why } => format!("{name}({})", kept_zh(*why)),
+            Say::UndoPauses => "执行后这条规则会暂停,免得又改回去。".to_owned(),
+            Say::UndoChanged { code } => {
+                format!("群在预览之后变了,这份撤销已作废,什么也没有做。请重新发 /建群 撤销 计划={code}")
+            }
+            Say::UndoStarted { started, rule } => format!(
+                "开始撤销:{}。规则已暂停,免得又改回去;要恢复就发 /群 规则 恢复 {rule}",
+                started_zh(started)
+            ),
             Say::AskedSecond { names } => {
                 format!("要移出的人较多,需要另一位运营确认。已私下发给 {names},15 分钟内有效。")
             }
@@ -235,6 +310,7 @@ impl Say {
             Say::RuleNoGroups => "还没有建过群。先发 /建群 预览。".to_owned(),
             Say::RuleMore(count) => format!("……还有 {count} 个群"),
             Say::ReasonPlan(code) => format!("计划 {code}"),
+            Say::ReasonUndo(code) => format!("撤销计划 {code}"),
             Say::ReasonJoined => "加入部门".to_owned(),
             Say::ReasonLeftCompany => "离职".to_owned(),
         }
@@ -285,8 +361,36 @@ impl Say {
             Say::PlanChanged { rule } => format!(
                 "The directory or the groups have changed since: this plan is void and nothing was done. Please send /group plan rule={rule} again."
             ),
-            Say::Started { groups, adds, removes } => format!(
-                "Started: {groups} groups change, {adds} people are added, {removes} removed. See /group rule show."
+            Say::Started { started, code } => format!(
+                "Started: {}. See /group rule show; to take it back within 30 days: /group undo plan={code}",
+                started_en(started)
+            ),
+            Say::NoSuchRun(code) => format!(
+                "No plan \"{code}\" was carried out; nothing was done. Its code stands in the answer to apply: /group undo plan=7f3a2b"
+            ),
+            Say::RunUndone(code) => format!("Plan {code} has been undone already; nothing was done."),
+            Say::RunTooOld(code) => format!(
+                "Plan {code} is older than 30 days and cannot be undone. Please change the rule or the directory and send /group plan."
+            ),
+            Say::RunPending { code, count } => format!(
+                "{count} changes of plan {code} have no result yet. Please send /group undo plan={code} again in a few minutes."
+            ),
+            Say::UndoTitle { rule, code } => format!("Undo · {rule} · plan {code}"),
+            Say::UndoOf { at, by } => format!("Takes back: the plan carried out by {by}, {at}"),
+            Say::Disband { count, names } => format!("Disband {count} groups it had made: {names}"),
+            Say::NothingToUndo => "There is nothing to take back.".to_owned(),
+            Say::Kept { count, items, more } => match more {
+                0 => format!("Left alone {count}: {items}"),
+                more => format!("Left alone {count}: {items} and {more} more"),
+            },
+            Say::KeptItem { name, why } => format!("{name} ({})", kept_en(*why)),
+            Say::UndoPauses => "This will also pause the rule, so that it does not do it again.".to_owned(),
+            Say::UndoChanged { code } => format!(
+                "The groups have changed since: this way back is void and nothing was done. Please send /group undo plan={code} again."
+            ),
+            Say::UndoStarted { started, rule } => format!(
+                "Undoing: {}. The rule is paused so that it does not do it again; to go on: /group rule resume {rule}",
+                started_en(started)
             ),
             Say::AskedSecond { names } => format!(
                 "It removes many people, so another operator must confirm. I have asked {names}; valid for 15 minutes."
@@ -341,9 +445,46 @@ impl Say {
             Say::RuleNoGroups => "No groups yet. Begin with /group plan.".to_owned(),
             Say::RuleMore(count) => format!("… and {count} more groups"),
             Say::ReasonPlan(code) => format!("plan {code}"),
+            Say::ReasonUndo(code) => format!("undo of plan {code}"),
             Say::ReasonJoined => "joined the department".to_owned(),
             Say::ReasonLeftCompany => "left the company".to_owned(),
         }
+    }
+}
+
+fn started_zh(started: &Started) -> String {
+    let Started { groups, adds, removes } = started;
+    format!("{groups} 个群有改动,加入 {adds} 人次,移出 {removes} 人次")
+}
+
+fn started_en(started: &Started) -> String {
+    let Started { groups, adds, removes } = started;
+    format!("{groups} groups change, {adds} people are added, {removes} removed")
+}
+
+fn kept_zh(why: KeptWhy) -> &'static str {
+    match why {
+        KeptWhy::ChangedSince => "后来有变动",
+        KeptWhy::LeftCompany => "已离职或没有账号",
+        KeptWhy::Unknown => "当时没有结果",
+        KeptWhy::CannotDisband => "这个平台不能解散群,请在客户端里处理",
+        KeptWhy::OthersInside => "群里已有别人,不解散",
+        KeptWhy::OwnerGone => "原群主不在群里",
+        KeptWhy::OwnsIt => "是现任群主",
+        KeptWhy::GroupGone => "群已不在",
+    }
+}
+
+fn kept_en(why: KeptWhy) -> &'static str {
+    match why {
+        KeptWhy::ChangedSince => "changed since",
+        KeptWhy::LeftCompany => "left the company or has no account",
+        KeptWhy::Unknown => "its result is not known",
+        KeptWhy::CannotDisband => "this platform cannot disband: please do it in the client",
+        KeptWhy::OthersInside => "others are in it, so it stays",
+        KeptWhy::OwnerGone => "its former owner is not in it",
+        KeptWhy::OwnsIt => "owns the group",
+        KeptWhy::GroupGone => "the group is gone",
     }
 }
 

@@ -2,14 +2,16 @@
 //!
 //! People see: a welcome in a new group, and a private line that says why they were added. Operators
 //! type `/建群 预览`, read what would change, and carry out exactly that with `/建群 执行`; large
-//! removals need a second operator. Who leaves a group by themselves stays out; who leaves the
+//! removals need a second operator, and `/建群 撤销` takes a plan back. Who leaves a group by themselves stays out; who leaves the
 //! company is removed; every change keeps its reason. With `auto = true` newcomers of a department
 //! are added without a plan.
 
 mod apply;
+mod back;
 mod people;
 mod plan;
 mod store;
+mod undo;
 mod world;
 
 pub use crate::config::rules::groups as config;
@@ -28,10 +30,11 @@ use crate::commands::{AnswerPlace, ArgKind, ArgSpec, Asker, Call, Click, Command
 use crate::directory::PersonId;
 use crate::schedule::{CronExpr, Misfire, Schedule, Spec};
 use crate::text::Lang;
-use crate::text::groups::Say;
+use crate::text::groups::{Say, Started};
 
 use config::GroupRule;
 pub use plan::Alone;
+pub use undo::KeptWhy;
 use plan::{Claim, Plan};
 use world::World;
 
@@ -44,6 +47,8 @@ const OPERATORS: &[Role] = &[Role::Operator];
 const GROUPS_SHOWN: usize = 6;
 /// Names in a line of the preview.
 const NAMES_SHOWN: usize = 3;
+/// Things left alone that the way back names.
+const KEPT_SHOWN: usize = 6;
 /// Operators who are asked to confirm.
 const ASKED: usize = 5;
 
@@ -81,6 +86,13 @@ pub const COMMANDS: &[CommandSpec] = &[
         id: "groups.apply",
         bare: false,
         args: &[RULE, PLAN],
+        roles: OPERATORS,
+        place: AnswerPlace::Private,
+    },
+    CommandSpec {
+        id: "groups.undo",
+        bare: false,
+        args: &[PLAN],
         roles: OPERATORS,
         place: AnswerPlace::Private,
     },
@@ -203,17 +215,26 @@ impl Rule for Groups {
     fn on_command<'a>(&'a self, ctx: &'a mut Ctx, call: &'a Call) -> BoxFuture<'a, Result<(), RuleError>> {
         Box::pin(async move {
             let asker = &call.asker;
-            let rule = self.named(call.text("rule").unwrap_or_default(), asker.lang)?;
+            let code = call.text("plan").unwrap_or_default();
+            let run = match call.id {
+                "groups.undo" => Some(back::run_of(ctx, code, asker.lang).await?),
+                _ => None,
+            };
+            let named = match &run {
+                Some(run) => &run.rule,
+                None => call.text("rule").unwrap_or_default(),
+            };
+            let rule = self.named(named, asker.lang)?;
             if rule_company(ctx, rule)? != asker.person.company {
                 return Err(refuse(&Say::NotYours, asker.lang));
             }
             require(ctx, rule, &asker.person.id, asker.lang).await?;
+            if let Some(run) = run {
+                return back::show(ctx, rule, asker, run, self.alone).await;
+            }
             match call.id {
                 "groups.preview" => preview(ctx, rule, asker, self.alone).await,
-                "groups.apply" => {
-                    let code = call.text("plan").unwrap_or_default();
-                    apply_command(ctx, rule, asker, code, self.alone).await
-                }
+                "groups.apply" => apply_command(ctx, rule, asker, code, self.alone).await,
                 "groups.rule" => match call.text("what") {
                     Some("暂停" | "pause") => pause(ctx, rule, asker, true).await,
                     Some("恢复" | "resume") => pause(ctx, rule, asker, false).await,
@@ -266,6 +287,18 @@ fn some_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
     text
 }
 
+fn kept_line(kept: &undo::Kept, world: &World, lang: Lang) -> String {
+    let name = match &kept.item {
+        undo::Item::Person(id) => world.names.get(id).map_or("?", String::as_str),
+        undo::Item::Group(name) => name,
+    };
+    Say::KeptItem {
+        name: name.to_owned(),
+        why: kept.why,
+    }
+    .in_lang(lang)
+}
+
 /// What a plan says, a line each.
 fn plan_lines(world: &World, lang: Lang) -> Vec<String> {
     let plan: &Plan = &world.plan;
@@ -300,8 +333,25 @@ fn plan_lines(world: &World, lang: Lang) -> Vec<String> {
     if owners > 0 {
         says.push(Say::NewOwners(owners));
     }
+    if plan.disbands().next().is_some() {
+        says.push(Say::Disband {
+            count: plan.disbands().count(),
+            names: some_names(plan.disbands().map(|c| c.name.as_str())),
+        });
+    }
     if says.is_empty() {
-        says.push(Say::NothingToDo);
+        says.push(match &world.back {
+            None => Say::NothingToDo,
+            Some(_) => Say::NothingToUndo,
+        });
+    }
+    if let Some(back) = world.back.as_ref().filter(|b| !b.kept.is_empty()) {
+        let told: Vec<String> = back.kept.iter().map(|k| kept_line(k, world, lang)).collect();
+        says.push(Say::Kept {
+            count: told.len(),
+            items: told.iter().take(KEPT_SHOWN).cloned().collect::<Vec<_>>().join("、"),
+            more: told.len().saturating_sub(KEPT_SHOWN),
+        });
     }
     if !plan.no_owner.is_empty() {
         says.push(Say::NoOwner {
@@ -341,7 +391,7 @@ async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, alone: Alone) -
         message = message.line(line);
     }
     if !world.plan.is_empty() {
-        let code = world.plan.code(&rule.id);
+        let code = world.code(&rule.id);
         if world.plan.needs_second(alone) {
             message = message.line(Say::SecondNeeded.in_lang(asker.lang));
         }
@@ -361,22 +411,42 @@ async fn apply_command(
     code: &str,
     alone: Alone,
 ) -> Result<(), RuleError> {
-    if store::paused(ctx.tx(), &rule.id).await? {
-        return Err(refuse(&Say::Paused(rule.id.clone()), asker.lang));
-    }
     // Two operators at the same moment: the second one sees what the first has begun.
     ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
-    let world = world::look(ctx, rule).await?;
-    refuse_inability(ctx, &world, asker.lang)?;
-    if world.plan.is_empty() || world.plan.code(&rule.id) != code {
-        let say = Say::PlanChanged { rule: rule.id.clone() };
-        return Err(refuse(&say, asker.lang));
-    }
+    let back = store::undo_shown(ctx.tx(), &rule.id, code).await?;
+    let world = look_again(ctx, rule, code, back, asker.lang).await?;
     if world.plan.needs_second(alone) {
         return ask_second(ctx, rule, asker, &world, code).await;
     }
     let say = carry_out(ctx, rule, &world, &asker.person.id, None).await?;
     ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
+}
+
+/// The plan as it is now, when that is still the one that was seen. A way back may be gone also while
+/// the rule is paused, and pauses it.
+async fn look_again(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    code: &str,
+    back: Option<store::Run>,
+    lang: Lang,
+) -> Result<World, RuleError> {
+    let changed = match &back {
+        Some(run) => Say::UndoChanged { code: run.code.clone() },
+        None => Say::PlanChanged { rule: rule.id.clone() },
+    };
+    let world = match back {
+        Some(run) => back::look(ctx, rule, run, lang).await?,
+        None if store::paused(ctx.tx(), &rule.id).await? => {
+            return Err(refuse(&Say::Paused(rule.id.clone()), lang));
+        }
+        None => world::look(ctx, rule).await?,
+    };
+    refuse_inability(ctx, &world, lang)?;
+    match world.plan.is_empty() || world.code(&rule.id) != code {
+        true => Err(refuse(&changed, lang)),
+        false => Ok(world),
+    }
 }
 
 async fn carry_out(
@@ -387,24 +457,57 @@ async fn carry_out(
     second: Option<&PersonId>,
 ) -> Result<Say, RuleError> {
     let plan = &world.plan;
-    let code = plan.code(&rule.id);
+    let code = world.code(&rule.id);
     let now = ctx.now();
-    let say = Say::Started {
+    let started = Started {
         groups: plan.changes.len(),
         adds: plan.added().count(),
         removes: plan.removed().count(),
     };
+    let back = world.back.as_ref().map(|b| &b.run);
     let detail = serde_json::json!({
         "plan": code,
-        "groups": plan.changes.len(),
-        "add": plan.added().count(),
-        "remove": plan.removed().count(),
+        "undo": back.map(|r| r.code.as_str()),
+        "groups": started.groups,
+        "add": started.adds,
+        "remove": started.removes,
         "second": second.map(PersonId::as_str),
     });
-    audit(ctx.tx(), now, author.as_str(), "groups.apply", &rule.id, &detail).await?;
-    let reason = Say::ReasonPlan(code).in_lang(ctx.env().lang);
-    apply::emit_plan(ctx, rule, world, author.as_str(), &reason).await?;
-    Ok(say)
+    let action = if back.is_some() { "groups.undo" } else { "groups.apply" };
+    audit(ctx.tx(), now, author.as_str(), action, &rule.id, &detail).await?;
+    let event: String = ctx.event_id().bytes().iter().map(|b| format!("{b:02x}")).collect();
+    let run = store::Run {
+        id: crate::ids::short_hash(&["group plan", &event, &rule.id], 20),
+        rule: rule.id.clone(),
+        code: code.clone(),
+        at: now,
+        actor: author.as_str().to_owned(),
+        undone: false,
+    };
+    store::put_run(ctx.tx(), &run, back.map(|r| r.id.as_str()), now).await?;
+    if back.is_some() {
+        store::set_paused(ctx.tx(), &rule.id, true, author, now).await?;
+    }
+    let reason = match back {
+        Some(back) => Say::ReasonUndo(back.code.clone()),
+        None => Say::ReasonPlan(code),
+    };
+    let why = store::Why {
+        actor: author.as_str(),
+        reason: &reason.in_lang(ctx.env().lang),
+        run: Some(&run.id),
+    };
+    apply::emit_plan(ctx, rule, world, why).await?;
+    Ok(match back {
+        Some(_) => Say::UndoStarted {
+            started,
+            rule: rule.id.clone(),
+        },
+        None => Say::Started {
+            started,
+            code: run.code.clone(),
+        },
+    })
 }
 
 async fn ask_second(
@@ -416,7 +519,8 @@ async fn ask_second(
 ) -> Result<(), RuleError> {
     let place = place_of_department(ctx.tx(), &world.root.id).await?;
     let others = holders(ctx.tx(), &asker.person.company, OPERATORS, &place).await?;
-    let body = serde_json::json!({ "rule": rule.id, "plan": code }).to_string();
+    let back = world.back.as_ref().map(|b| b.run.id.as_str());
+    let body = serde_json::json!({ "rule": rule.id, "plan": code, "undo": back }).to_string();
     let now = ctx.now();
     let id = request_approval(ctx.tx(), NAME, "apply", &body, &asker.person.id, now).await?;
     let mut asked = Vec::new();
@@ -498,15 +602,12 @@ async fn decide(
     }
     let by = asker.person.name.clone();
     let told = if approve {
-        if store::paused(ctx.tx(), &rule.id).await? {
-            return Err(refuse(&Say::Paused(rule.id.clone()), lang));
-        }
         ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
-        let world = world::look(ctx, rule).await?;
-        refuse_inability(ctx, &world, lang)?;
-        if body["plan"] != world.plan.code(&rule.id).as_str() {
-            return Err(refuse(&Say::PlanChanged { rule: rule.id.clone() }, lang));
-        }
+        let back = match body["undo"].as_str() {
+            Some(run) => store::run(ctx.tx(), run).await?,
+            None => None,
+        };
+        let world = look_again(ctx, rule, body["plan"].as_str().unwrap_or_default(), back, lang).await?;
         let say = carry_out(ctx, rule, &world, &approval.author, Some(&asker.person.id)).await?;
         ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
         Say::ApprovalYes { by }

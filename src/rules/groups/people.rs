@@ -8,7 +8,7 @@ use hutong_model::{Ability, ChatId, DeliveryClass, Event, Mention, Message, User
 use super::apply;
 use super::config::GroupRule;
 use super::plan::{Alone, Claim};
-use super::store::{self, Chat, Key};
+use super::store::{self, Chat, Key, Why};
 use super::world;
 use crate::directory::PersonId;
 use crate::rules::{Ctx, RuleError};
@@ -19,6 +19,15 @@ use crate::text::groups::Say;
 const MAX_AUTO: usize = 20;
 /// The actor of changes that nobody asked for.
 const SYSTEM: &str = "system";
+
+/// A change that nobody asked for, with its reason.
+fn by_itself(reason: &str) -> Why<'_> {
+    Why {
+        actor: SYSTEM,
+        reason,
+        run: None,
+    }
+}
 
 /// Somebody joined or left one of our groups.
 pub(super) async fn membership(
@@ -98,7 +107,7 @@ async fn remove_leaver(ctx: &mut Ctx, person: &PersonId) -> Result<(), RuleError
         }
         let chat = store::chat(ctx.tx(), &claim.rule, &claim.department).await?;
         if let Some(chat) = chat.filter(|c| c.chat.is_some() && ctx.can(&c.app, Ability::RemoveMembers)) {
-            apply::remove(ctx, &chat, std::slice::from_ref(person), SYSTEM, &reason).await?;
+            apply::remove(ctx, &chat, std::slice::from_ref(person), by_itself(&reason)).await?;
         }
     }
     Ok(())
@@ -178,7 +187,7 @@ async fn add_one(
     accounts: &BTreeMap<PersonId, UserId>,
 ) -> Result<String, RuleError> {
     let reason = Say::ReasonJoined.in_lang(ctx.env().lang);
-    apply::add(ctx, chat, std::slice::from_ref(person), accounts, SYSTEM, &reason).await?;
+    apply::add(ctx, chat, std::slice::from_ref(person), accounts, by_itself(&reason)).await?;
     Ok(chat.name.clone())
 }
 
@@ -251,7 +260,7 @@ pub(super) async fn reconcile(ctx: &mut Ctx, rule: &GroupRule, alone: Alone) -> 
         let Some(chat) = chat.filter(|_| !new.is_empty() && new.len() <= MAX_AUTO) else {
             continue;
         };
-        apply::add(ctx, chat, &new, &world.accounts, SYSTEM, &reason).await?;
+        apply::add(ctx, chat, &new, &world.accounts, by_itself(&reason)).await?;
         for person in new {
             told.entry(person).or_default().push(chat.name.clone());
         }

@@ -105,11 +105,14 @@ pub struct Change {
     pub remove: Vec<PersonId>,
     /// Members before, for the share that is removed.
     pub size: usize,
+    /// The group ends. Only the way back from a plan says so, never a plan itself.
+    pub disband: bool,
 }
 
 impl Change {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.create.is_none()
+            && !self.disband
             && !self.rename
             && self.new_owner.is_none()
             && self.add.is_empty()
@@ -224,6 +227,10 @@ impl Plan {
         self.changes.iter().filter(|c| c.rename)
     }
 
+    pub fn disbands(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|c| c.disband)
+    }
+
     pub fn added(&self) -> impl Iterator<Item = &PersonId> {
         self.changes.iter().flat_map(|c| &c.add)
     }
@@ -235,7 +242,7 @@ impl Plan {
     /// True when one operator alone may not carry it out.
     pub fn needs_second(&self, alone: Alone) -> bool {
         let share = |c: &Change| c.remove.len() * 100 > c.size.max(1) * alone.percent;
-        self.removed().count() > alone.people || self.changes.iter().any(share)
+        self.removed().count() > alone.people || self.changes.iter().any(|c| c.disband || share(c))
     }
 
     /// Names this plan: another one has another code.
@@ -250,6 +257,9 @@ impl Plan {
             parts.extend(change.add.iter().map(PersonId::as_str));
             parts.push("remove");
             parts.extend(change.remove.iter().map(PersonId::as_str));
+            if change.disband {
+                parts.push("disband");
+            }
         }
         crate::ids::short_hash(&parts, 6)
     }

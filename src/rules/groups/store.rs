@@ -1,10 +1,11 @@
 //! SQL of the groups rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hutong_model::{AppId, ChatId, CompanyId, Platform, Timestamp, UserId};
 
 use super::plan::Claim;
+use super::undo::{Did, Entry};
 use crate::directory::PersonId;
 use crate::store::{Row, StoreError, Tx};
 
@@ -209,29 +210,257 @@ pub async fn drop_claim(tx: &mut Tx, key: Key<'_>, who: &PersonId) -> Result<(),
         .map(|_| ())
 }
 
+/// Why something is changed, who wanted it, and the run of a plan it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Why<'a> {
+    pub actor: &'a str,
+    pub reason: &'a str,
+    pub run: Option<&'a str>,
+}
+
+/// What is written down of a change.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    pub did: Did,
+    pub who: Option<&'a PersonId>,
+    pub was: Option<&'a str>,
+    pub became: Option<&'a str>,
+}
+
+impl<'a> Record<'a> {
+    pub fn of(did: Did, who: &'a PersonId) -> Self {
+        Self {
+            did,
+            who: Some(who),
+            was: None,
+            became: None,
+        }
+    }
+}
+
 /// A change and why it was made.
 pub async fn record(
     tx: &mut Tx,
     key: Key<'_>,
-    who: Option<&PersonId>,
-    what: &str,
-    reason: &str,
-    actor: &str,
+    record: Record<'_>,
+    why: Why<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     tx.query(
-        "INSERT INTO group_change (at, rule, department, person, what, reason, actor) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO group_change (at, rule, department, person, what, reason, actor, plan, was, became) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(now)
     .bind(key.rule)
     .bind(key.department)
-    .bind(who.map(|p| p.as_str().to_owned()))
-    .bind(what)
-    .bind(reason)
-    .bind(actor)
+    .bind(record.who.map(|p| p.as_str().to_owned()))
+    .bind(record.did.as_str())
+    .bind(why.reason)
+    .bind(why.actor)
+    .bind(why.run.map(str::to_owned))
+    .bind(record.was.map(str::to_owned))
+    .bind(record.became.map(str::to_owned))
     .execute()
     .await
     .map(|_| ())
+}
+
+/// How a change of a run ended. `who` is absent for what is about the whole group.
+pub async fn outcome(
+    tx: &mut Tx,
+    run: &str,
+    key: Key<'_>,
+    did: Did,
+    who: Option<&PersonId>,
+    ok: bool,
+) -> Result<(), StoreError> {
+    tx.query(
+        "UPDATE group_change SET outcome = $1 WHERE plan = $2 AND rule = $3 AND department = $4 AND what = $5 \
+           AND ($6 = '' OR person = $6) AND outcome IS NULL",
+    )
+    .bind(if ok { "ok" } else { "failed" })
+    .bind(run)
+    .bind(key.rule)
+    .bind(key.department)
+    .bind(did.as_str())
+    .bind(who.map_or("", PersonId::as_str))
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// A group was not made: nobody came into it.
+pub async fn nothing_came(tx: &mut Tx, key: Key<'_>) -> Result<(), StoreError> {
+    tx.query(
+        "UPDATE group_change SET outcome = 'failed' WHERE rule = $1 AND department = $2 \
+           AND what IN ('create', 'add') AND plan IS NOT NULL AND outcome IS NULL",
+    )
+    .bind(key.rule)
+    .bind(key.department)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// A plan that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub id: String,
+    pub rule: String,
+    pub code: String,
+    pub at: Timestamp,
+    pub actor: String,
+    pub undone: bool,
+}
+
+const RUN: &str = "SELECT id, rule, code, at, actor, undone_at FROM group_plan";
+
+fn read_run(row: &Row) -> Result<Run, StoreError> {
+    let undone: Option<Timestamp> = row.get("undone_at")?;
+    Ok(Run {
+        id: row.get("id")?,
+        rule: row.get("rule")?,
+        code: row.get("code")?,
+        at: row.get("at")?,
+        actor: row.get("actor")?,
+        undone: undone.is_some(),
+    })
+}
+
+/// Notes that a plan is carried out; `back` is the run it takes back, which counts as undone now.
+pub async fn put_run(tx: &mut Tx, run: &Run, back: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
+    tx.query("INSERT INTO group_plan (id, rule, code, at, actor, undo_of) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(run.id.as_str())
+        .bind(run.rule.as_str())
+        .bind(run.code.as_str())
+        .bind(run.at)
+        .bind(run.actor.as_str())
+        .bind(back.map(str::to_owned))
+        .execute()
+        .await?;
+    if let Some(back) = back {
+        tx.query("UPDATE group_plan SET undone_at = $2 WHERE id = $1")
+            .bind(back)
+            .bind(now)
+            .execute()
+            .await?;
+    }
+    Ok(())
+}
+
+/// The last run with this code.
+pub async fn run_by_code(tx: &mut Tx, code: &str) -> Result<Option<Run>, StoreError> {
+    let row = tx
+        .query(format!("{RUN} WHERE code = $1 ORDER BY at DESC, id DESC LIMIT 1"))
+        .bind(code)
+        .optional()
+        .await?;
+    row.as_ref().map(read_run).transpose()
+}
+
+pub async fn run(tx: &mut Tx, id: &str) -> Result<Option<Run>, StoreError> {
+    let row = tx.query(format!("{RUN} WHERE id = $1")).bind(id).optional().await?;
+    row.as_ref().map(read_run).transpose()
+}
+
+/// A way back with this code was shown; it may be carried out.
+pub async fn show_undo(tx: &mut Tx, rule: &str, code: &str, run: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.query(
+        "INSERT INTO group_undo (rule, code, plan, shown_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (rule, code) DO UPDATE SET plan = excluded.plan, shown_at = excluded.shown_at",
+    )
+    .bind(rule)
+    .bind(code)
+    .bind(run)
+    .bind(now)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// The run that the way back with this code takes back.
+pub async fn undo_shown(tx: &mut Tx, rule: &str, code: &str) -> Result<Option<Run>, StoreError> {
+    let row = tx
+        .query("SELECT plan FROM group_undo WHERE rule = $1 AND code = $2")
+        .bind(rule)
+        .bind(code)
+        .optional()
+        .await?;
+    match row {
+        Some(row) => run(tx, &row.get::<String>("plan")?).await,
+        None => Ok(None),
+    }
+}
+
+/// What a run did, in order, and whether anything else has moved the same people since.
+pub async fn entries(tx: &mut Tx, run: &Run) -> Result<Vec<Entry>, StoreError> {
+    let rows = tx
+        .query("SELECT id, department, person, what, was, became, outcome FROM group_change WHERE plan = $1 ORDER BY id")
+        .bind(run.id.as_str())
+        .all()
+        .await?;
+    let first: i64 = rows.first().map_or(Ok(i64::MAX), |r| r.get("id"))?;
+    let later = tx
+        .query(
+            "SELECT department, person FROM group_change WHERE rule = $1 AND id > $2 AND person IS NOT NULL \
+               AND what IN ('add', 'remove') AND (plan IS NULL OR plan <> $3) AND (outcome IS NULL OR outcome = 'ok')",
+        )
+        .bind(run.rule.as_str())
+        .bind(first)
+        .bind(run.id.as_str())
+        .all()
+        .await?;
+    let mut moved: BTreeSet<(String, String)> = BTreeSet::new();
+    for row in &later {
+        moved.insert((row.get("department")?, row.get("person")?));
+    }
+    let mut list = Vec::new();
+    for row in &rows {
+        let (what, outcome): (String, Option<String>) = (row.get("what")?, row.get("outcome")?);
+        let who: Option<String> = row.get("person")?;
+        let department: String = row.get("department")?;
+        list.push(Entry {
+            did: Did::parse(&what).ok_or_else(|| StoreError::Broken(format!("{what} is no change of a group")))?,
+            person: who.as_deref().and_then(PersonId::parse),
+            was: row.get("was")?,
+            became: row.get("became")?,
+            done: outcome.map(|o| o == "ok"),
+            moved_since: who.is_some_and(|who| moved.contains(&(department.clone(), who))),
+            department,
+        });
+    }
+    Ok(list)
+}
+
+/// Name and owner of a chat as the directory last saw them, when it is still there.
+pub async fn seen(
+    tx: &mut Tx,
+    app: &AppId,
+    chat: &ChatId,
+) -> Result<Option<(Option<String>, Option<PersonId>)>, StoreError> {
+    let row = tx
+        .query("SELECT name, owner FROM chat WHERE app = $1 AND chat_id = $2 AND active = TRUE")
+        .bind(app)
+        .bind(chat)
+        .optional()
+        .await?;
+    row.map(|row| {
+        let owner: Option<String> = row.get("owner")?;
+        Ok((row.get("name")?, owner.as_deref().and_then(PersonId::parse)))
+    })
+    .transpose()
+}
+
+/// A group is no more: its books are closed. What was done stays in the book of changes.
+pub async fn forget_chat(tx: &mut Tx, key: Key<'_>) -> Result<(), StoreError> {
+    for table in ["group_claim", "group_chat"] {
+        tx.query(format!("DELETE FROM {table} WHERE rule = $1 AND department = $2"))
+            .bind(key.rule)
+            .bind(key.department)
+            .execute()
+            .await?;
+    }
+    Ok(())
 }
 
 /// When the rule last changed something.

@@ -16,7 +16,9 @@ use crate::rules::testkit::{
 };
 use crate::store::testing::{TestStore, all};
 
-const ABLE: [Ability; 8] = [
+mod undo;
+
+const ABLE: [Ability; 9] = [
     Ability::SendToChat,
     Ability::SendToUser,
     Ability::Reply,
@@ -25,6 +27,7 @@ const ABLE: [Ability; 8] = [
     Ability::SetOwner,
     Ability::AddMembers,
     Ability::RemoveMembers,
+    Ability::Disband,
 ];
 
 fn rule() -> GroupRule {
@@ -135,6 +138,12 @@ async fn platform(kit: &Kit, done: Done, refuses: &[&str]) -> Vec<Action> {
         }
     }
     seen
+}
+
+/// What is between `mark` and the next space or line.
+fn after(text: &str, mark: &str) -> String {
+    let (_, rest) = text.split_once(mark).unwrap_or_else(|| panic!("{mark} in {text}"));
+    rest.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
 /// Both groups made, everybody in.

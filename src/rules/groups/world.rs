@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hutong_model::{Ability, AppId, CompanyId, Platform, UserId};
 
+use super::back::Back;
 use super::config::{GroupRule, Owner};
 use super::plan::{Claim, Current, Desired, Plan, plan};
 use super::store::{self, Chat};
@@ -23,6 +24,18 @@ pub struct World {
     /// People of these departments without an account on the platform of the app.
     pub unreachable: usize,
     pub plan: Plan,
+    /// The plan takes back another one.
+    pub back: Option<Back>,
+}
+
+impl World {
+    /// Names the plan, and what it takes back.
+    pub fn code(&self, rule: &str) -> String {
+        match &self.back {
+            None => self.plan.code(rule),
+            Some(back) => self.plan.code(&format!("{rule}:undo:{}", back.run.id)),
+        }
+    }
 }
 
 /// The company and platform of a rule's app.
@@ -201,10 +214,11 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
         chats,
         unreachable: unreachable.len(),
         plan: plan(rule.manual_members, rule.on_leave, &desired, &current.0),
+        back: None,
     })
 }
 
-async fn current(
+pub async fn current(
     ctx: &mut Ctx,
     rule: &GroupRule,
     chats: &[Chat],
