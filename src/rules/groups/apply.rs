@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::config::GroupRule;
 use super::plan::{Change, Claim};
 use super::store::{self, Chat, Key, Record, Why};
-use super::undo::Did;
 use super::to;
+use super::undo::Did;
 use super::world::World;
 use crate::access::store::{holders, place_of_department};
 use crate::directory::PersonId;
@@ -77,13 +77,7 @@ impl Tag {
     }
 
     /// Notes how this part of a run ended.
-    async fn ended(
-        &self,
-        ctx: &mut Ctx,
-        did: Did,
-        who: Option<&PersonId>,
-        ok: bool,
-    ) -> Result<(), RuleError> {
+    async fn ended(&self, ctx: &mut Ctx, did: Did, who: Option<&PersonId>, ok: bool) -> Result<(), RuleError> {
         let Some(run) = &self.run else { return Ok(()) };
         let key = Key {
             rule: &self.rule,
@@ -112,12 +106,7 @@ fn per_call(ctx: &Ctx, app: &AppId) -> usize {
 }
 
 /// Leaves everything that a plan says, with its reason.
-pub(super) async fn emit_plan(
-    ctx: &mut Ctx,
-    rule: &GroupRule,
-    world: &World,
-    why: Why<'_>,
-) -> Result<(), RuleError> {
+pub(super) async fn emit_plan(ctx: &mut Ctx, rule: &GroupRule, world: &World, why: Why<'_>) -> Result<(), RuleError> {
     for change in &world.plan.changes {
         let key = Key {
             rule: &rule.id,
@@ -301,12 +290,7 @@ fn emit_adds(
 }
 
 /// Removes people from a group.
-pub(super) async fn remove(
-    ctx: &mut Ctx,
-    chat: &Chat,
-    people: &[PersonId],
-    why: Why<'_>,
-) -> Result<(), RuleError> {
+pub(super) async fn remove(ctx: &mut Ctx, chat: &Chat, people: &[PersonId], why: Why<'_>) -> Result<(), RuleError> {
     let Some(id) = &chat.chat else { return Ok(()) };
     let now = ctx.now();
     let platform = ctx.platform(&chat.app);

@@ -34,8 +34,8 @@ use crate::text::groups::{Say, Started};
 
 use config::GroupRule;
 pub use plan::Alone;
-pub use undo::KeptWhy;
 use plan::{Claim, Plan};
+pub use undo::KeptWhy;
 use world::World;
 
 pub const NAME: &str = "groups";

@@ -395,7 +395,9 @@ pub async fn undo_shown(tx: &mut Tx, rule: &str, code: &str) -> Result<Option<Ru
 /// What a run did, in order, and whether anything else has moved the same people since.
 pub async fn entries(tx: &mut Tx, run: &Run) -> Result<Vec<Entry>, StoreError> {
     let rows = tx
-        .query("SELECT id, department, person, what, was, became, outcome FROM group_change WHERE plan = $1 ORDER BY id")
+        .query(
+            "SELECT id, department, person, what, was, became, outcome FROM group_change WHERE plan = $1 ORDER BY id",
+        )
         .bind(run.id.as_str())
         .all()
         .await?;

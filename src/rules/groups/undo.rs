@@ -261,16 +261,15 @@ fn restore(done: &[&Entry], group: &Now, reachable: &BTreeSet<PersonId>, plan: &
     }
 }
 
-fn old_owner(
-    entry: &Entry,
-    group: &Now,
-    change: &Change,
-    reachable: &BTreeSet<PersonId>,
-) -> Result<PersonId, KeptWhy> {
+fn old_owner(entry: &Entry, group: &Now, change: &Change, reachable: &BTreeSet<PersonId>) -> Result<PersonId, KeptWhy> {
     if group.owner.is_none() || group.owner != entry.person {
         return Err(KeptWhy::ChangedSince);
     }
-    let old = entry.was.as_deref().and_then(PersonId::parse).ok_or(KeptWhy::OwnerGone)?;
+    let old = entry
+        .was
+        .as_deref()
+        .and_then(PersonId::parse)
+        .ok_or(KeptWhy::OwnerGone)?;
     let there = group.members.contains(&old) && !change.remove.contains(&old);
     match reachable.contains(&old) && (there || change.add.contains(&old)) {
         true => Ok(old),

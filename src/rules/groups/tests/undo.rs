@@ -73,7 +73,10 @@ async fn a_plan_is_taken_back_exactly_and_the_rule_pauses() {
         let again = say(&kit, "op", &format!("/建群 执行 规则=dept-rd 计划={back}")).await;
         assert!(again.result.is_err(), "{:?}", again.said());
         // The way back is a plan too, and is taken back although the rule is paused.
-        let text = say(&kit, "op", &format!("/group undo plan={back}")).await.said().join("\n");
+        let text = say(&kit, "op", &format!("/group undo plan={back}"))
+            .await
+            .said()
+            .join("\n");
         let forth = after(&text, "计划=");
         carry_out(&kit, &forth).await;
         assert!(members(&kit, EMB).await.contains(&"员工5".to_owned()));
@@ -98,11 +101,20 @@ async fn new_groups_are_disbanded_and_may_be_made_again_later() {
         let early = say(&kit, "op", &format!("/建群 撤销 计划={first}")).await;
         assert!(early.said()[0].contains("还有 13 项没有结果"), "{:?}", early.said());
         platform(&kit, done, &["u3"]).await;
-        let text = say(&kit, "op", &format!("/建群 撤销 计划={first}")).await.said().join("\n");
-        assert!(text.contains("解散 2 个群(当时新建的)") && text.contains("需要另一位运营"), "{text}");
+        let text = say(&kit, "op", &format!("/建群 撤销 计划={first}"))
+            .await
+            .said()
+            .join("\n");
+        assert!(
+            text.contains("解散 2 个群(当时新建的)") && text.contains("需要另一位运营"),
+            "{text}"
+        );
         let back = after(&text, "计划=");
         let actions = carry_out(&kit, &back).await;
-        assert_eq!(actions.iter().filter(|a| matches!(a, Action::Disband { .. })).count(), 2);
+        assert_eq!(
+            actions.iter().filter(|a| matches!(a, Action::Disband { .. })).count(),
+            2
+        );
         assert!(members(&kit, EMB).await.is_empty());
         assert!(say(&kit, "op", "/建群 预览 dept-rd").await.said()[0].contains("新建 2 个群"));
     }
@@ -112,12 +124,17 @@ async fn new_groups_are_disbanded_and_may_be_made_again_later() {
 async fn what_others_did_since_is_named_and_a_change_voids_the_way_back() {
     for test in all().await.unwrap() {
         let kit = made(test, rule()).await;
-        kit.directory(Platform::Feishu, &[], &[record("u5", "员工5", &["emb"])]).await;
-        kit.directory(Platform::Feishu, &[], &[record("u6", "员工6", &["rd"])]).await;
+        kit.directory(Platform::Feishu, &[], &[record("u5", "员工5", &["emb"])])
+            .await;
+        kit.directory(Platform::Feishu, &[], &[record("u6", "员工6", &["rd"])])
+            .await;
         let first = code(&kit).await;
         carry_out(&kit, &first).await;
         kit.event("fs", member_event(EMB, "u5", false, None)).await;
-        let text = say(&kit, "op", &format!("/建群 撤销 计划={first}")).await.said().join("\n");
+        let text = say(&kit, "op", &format!("/建群 撤销 计划={first}"))
+            .await
+            .said()
+            .join("\n");
         assert!(text.contains("保持原样 1 项:员工5(后来有变动)"), "{text}");
         assert!(text.contains("移出 2 人次"), "u5 and u6 from the center: {text}");
         let back = after(&text, "计划=");
@@ -126,7 +143,11 @@ async fn what_others_did_since_is_named_and_a_change_voids_the_way_back() {
         assert!(void.said()[0].contains("这份撤销已作废"), "{:?}", void.said());
         // Unknown, foreign and old ones.
         let unknown = say(&kit, "op", "/建群 撤销 计划=zzzzzz").await;
-        assert!(unknown.said()[0].contains("没有执行过计划「zzzzzz」"), "{:?}", unknown.said());
+        assert!(
+            unknown.said()[0].contains("没有执行过计划「zzzzzz」"),
+            "{:?}",
+            unknown.said()
+        );
         let foreign = say(&kit, "m1", &format!("/建群 撤销 计划={first}")).await;
         assert!(foreign.said()[0].contains("不在你的负责范围"), "{:?}", foreign.said());
         kit.clock.advance(Duration::from_secs(30 * 86_400 + 60));

@@ -48,7 +48,10 @@ fn carry_out(groups: &mut BTreeMap<String, Now>, plan: &Plan, refused: &BTreeSet
         if change.disband {
             let gone = groups.remove(id).unwrap();
             let was = Some(gone.name);
-            book.push(Entry { was, ..entry(id, Did::Disband, None, true) });
+            book.push(Entry {
+                was,
+                ..entry(id, Did::Disband, None, true)
+            });
             continue;
         }
         if let Some(owner) = &change.create {
@@ -63,18 +66,27 @@ fn carry_out(groups: &mut BTreeMap<String, Now>, plan: &Plan, refused: &BTreeSet
                 },
             );
             let became = Some(change.name.clone());
-            book.push(Entry { became, ..entry(id, Did::Create, None, true) });
+            book.push(Entry {
+                became,
+                ..entry(id, Did::Create, None, true)
+            });
         }
         let group = groups.get_mut(id).unwrap();
         if change.rename {
             let (was, became) = (Some(group.name.clone()), Some(change.name.clone()));
-            book.push(Entry { was, became, ..entry(id, Did::Rename, None, true) });
+            book.push(Entry {
+                was,
+                became,
+                ..entry(id, Did::Rename, None, true)
+            });
             group.name.clone_from(&change.name);
         }
         for p in &change.add {
             let ok = !refused.contains(p);
             book.push(entry(id, Did::Add, Some(p), ok));
-            group.claims.insert(p.clone(), if ok { Claim::In } else { Claim::Failed });
+            group
+                .claims
+                .insert(p.clone(), if ok { Claim::In } else { Claim::Failed });
             if ok {
                 group.members.insert(p.clone());
             }
@@ -83,7 +95,11 @@ fn carry_out(groups: &mut BTreeMap<String, Now>, plan: &Plan, refused: &BTreeSet
             let (was, became) = (group.owner.as_ref(), Some(owner.as_str().to_owned()));
             let was = was.map(|o| o.as_str().to_owned());
             let ok = group.members.contains(owner);
-            book.push(Entry { was, became, ..entry(id, Did::Owner, Some(owner), ok) });
+            book.push(Entry {
+                was,
+                became,
+                ..entry(id, Did::Owner, Some(owner), ok)
+            });
             if ok {
                 group.owner = Some(owner.clone());
             }
@@ -261,7 +277,11 @@ fn a_new_group_with_others_in_it_or_on_a_platform_that_cannot_disband_stays() {
     let (plan, kept) = back(&groups, &book, false);
     assert!(plan.is_empty());
     assert_eq!(kept[0].why, KeptWhy::CannotDisband);
-    assert!(back(&groups, &book, true).0.needs_second(super::super::plan::Alone::default()));
+    assert!(
+        back(&groups, &book, true)
+            .0
+            .needs_second(super::super::plan::Alone::default())
+    );
     groups.get_mut(NEW).unwrap().members.insert(person(9));
     let (plan, kept) = back(&groups, &book, true);
     assert!(plan.is_empty());
@@ -286,7 +306,11 @@ fn leavers_later_moves_and_unknown_results_are_named() {
     };
     assert_eq!(why(&gone), KeptWhy::LeftCompany);
     gone.done = Some(false);
-    assert!(way_back(&[gone], std::slice::from_ref(&now), &reachable, true).1.is_empty());
+    assert!(
+        way_back(&[gone], std::slice::from_ref(&now), &reachable, true)
+            .1
+            .is_empty()
+    );
     assert_eq!(why(&open), KeptWhy::Unknown);
     assert_eq!(why(&moved), KeptWhy::ChangedSince);
     let owner = Entry {
