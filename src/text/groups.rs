@@ -1,5 +1,6 @@
 //! What the bot says about groups by department.
 
+use chrono::NaiveDate;
 use hutong_model::Ability;
 
 use super::Lang;
@@ -57,6 +58,13 @@ pub enum Say {
         code: String,
     },
     SecondNeeded,
+    /// A new rule; the end of its first days.
+    Fresh(String),
+    GraceBegins {
+        count: usize,
+        names: String,
+    },
+    InGrace(usize),
     Cannot {
         app: String,
         ability: Ability,
@@ -72,8 +80,11 @@ pub enum Say {
     },
     AskedSecond {
         names: String,
+        fresh: bool,
     },
-    NoSecond,
+    NoSecond {
+        fresh: bool,
+    },
     ApprovalTitle {
         rule: String,
     },
@@ -147,6 +158,11 @@ pub enum Say {
         dept: String,
         groups: String,
     },
+    YouMoved {
+        groups: String,
+        until: NaiveDate,
+        days: u16,
+    },
     // --- rule
     RuleTitle(String),
     RuleRunning {
@@ -164,6 +180,10 @@ pub enum Say {
         count: usize,
         people: String,
     },
+    RuleGrace {
+        count: usize,
+        people: String,
+    },
     RuleLastChange {
         minutes: i64,
     },
@@ -174,6 +194,7 @@ pub enum Say {
     ReasonUndo(String),
     ReasonJoined,
     ReasonLeftCompany,
+    ReasonMoved,
 }
 
 impl Say {
@@ -212,6 +233,9 @@ impl Say {
             Say::Orphans(count) => format!("{count} 个群的部门已不在规则里,保持原样"),
             Say::ToApply { rule, code } => format!("确认后发:/建群 执行 规则={rule} 计划={code}"),
             Say::SecondNeeded => "移出的人较多,执行时需要另一位运营确认。".to_owned(),
+            Say::Fresh(until) => format!("新规则,{until} 前还在预览期:执行要另一位运营确认,我也不会自动改群。"),
+            Say::GraceBegins { count, names } => format!("调岗 {count} 人次,先留在原群,进入宽限期:{names}"),
+            Say::InGrace(count) => format!("{count} 人次还在调岗宽限期,到期移出"),
             Say::Cannot { app, ability, other } => {
                 let what = ability_zh(*ability);
                 match other {
@@ -257,13 +281,14 @@ impl Say {
                 "开始撤销:{}。规则已暂停,免得又改回去;要恢复就发 /群 规则 恢复 {rule}",
                 started_zh(started)
             ),
-            Say::AskedSecond { names } => {
-                format!("要移出的人较多,需要另一位运营确认。已私下发给 {names},15 分钟内有效。")
+            Say::AskedSecond { names, fresh } => {
+                format!("{},需要另一位运营确认。已私下发给 {names},15 分钟内有效。", second_zh(*fresh))
             }
-            Say::NoSecond => {
-                "要移出的人较多,需要另一位运营确认,但现在没有别的运营能收到消息。请管理员再任命一位运营,或分批处理。"
-                    .to_owned()
-            }
+            Say::NoSecond { fresh } => format!(
+                "{},需要另一位运营确认,但现在没有别的运营能收到消息。请管理员再任命一位运营{}。",
+                second_zh(*fresh),
+                if *fresh { "" } else { ",或分批处理" }
+            ),
             Say::ApprovalTitle { rule } => format!("请确认 · 建群规则 {rule}"),
             Say::ApprovalAsk { author } => format!("{author} 想执行下面的计划,需要你确认:"),
             Say::Approve => "同意执行".to_owned(),
@@ -288,6 +313,11 @@ impl Say {
             Say::YouWereAdded { dept, groups } => {
                 format!("你在「{dept}」,所以我把你加入了:{groups}。不想留在里面可以直接退出,我不会再拉你。")
             }
+            Say::YouMoved { groups, until, days } => format!(
+                "你调到了别的部门。{groups} 里你还可以留到 {}({days} 个工作日),方便交接,之后我会把你移出。想长期留下请找那里的运营。",
+                until.format("%Y-%m-%d")
+            ),
+            Say::RuleGrace { count, people } => format!("调岗宽限 {count} 人次(留到):{people}"),
             Say::RuleTitle(rule) => format!("建群规则 · {rule}"),
             Say::RuleRunning { auto: true } => "状态:运行中,新人自动加入".to_owned(),
             Say::RuleRunning { auto: false } => "状态:运行中,按计划执行".to_owned(),
@@ -313,6 +343,7 @@ impl Say {
             Say::ReasonUndo(code) => format!("撤销计划 {code}"),
             Say::ReasonJoined => "加入部门".to_owned(),
             Say::ReasonLeftCompany => "离职".to_owned(),
+            Say::ReasonMoved => "调岗宽限到期".to_owned(),
         }
     }
 
@@ -347,6 +378,11 @@ impl Say {
             Say::Orphans(count) => format!("{count} groups belong to departments outside the rule and stay as they are"),
             Say::ToApply { rule, code } => format!("To carry it out: /group apply rule={rule} plan={code}"),
             Say::SecondNeeded => "It removes many people: another operator must confirm.".to_owned(),
+            Say::Fresh(until) => format!(
+                "A new rule, in preview until {until}: another operator must confirm, and I change nothing by myself."
+            ),
+            Say::GraceBegins { count, names } => format!("Moved, stay for the grace period {count}: {names}"),
+            Say::InGrace(count) => format!("{count} are in their grace period after a move"),
             Say::Cannot { app, ability, other } => {
                 let what = ability_en(*ability);
                 match other {
@@ -392,13 +428,15 @@ impl Say {
                 "Undoing: {}. The rule is paused so that it does not do it again; to go on: /group rule resume {rule}",
                 started_en(started)
             ),
-            Say::AskedSecond { names } => format!(
-                "It removes many people, so another operator must confirm. I have asked {names}; valid for 15 minutes."
+            Say::AskedSecond { names, fresh } => format!(
+                "{}, so another operator must confirm. I have asked {names}; valid for 15 minutes.",
+                second_en(*fresh)
             ),
-            Say::NoSecond => {
-                "It removes many people, so another operator must confirm, and I can reach none. Please ask an admin to appoint one, or go in smaller steps."
-                    .to_owned()
-            }
+            Say::NoSecond { fresh } => format!(
+                "{}, so another operator must confirm, and I can reach none. Please ask an admin to appoint one{}.",
+                second_en(*fresh),
+                if *fresh { "" } else { ", or go in smaller steps" }
+            ),
             Say::ApprovalTitle { rule } => format!("Please confirm · group rule {rule}"),
             Say::ApprovalAsk { author } => format!("{author} wants to carry out this plan and needs your consent:"),
             Say::Approve => "Carry out".to_owned(),
@@ -423,6 +461,11 @@ impl Say {
             Say::YouWereAdded { dept, groups } => format!(
                 "You are in {dept}, so I have added you to: {groups}. You can leave at any time; I will not add you again."
             ),
+            Say::YouMoved { groups, until, days } => format!(
+                "You have moved to another department. You can stay in {groups} until {} ({days} working days) to hand over; then I will remove you. To stay for longer, please ask its operator.",
+                until.format("%Y-%m-%d")
+            ),
+            Say::RuleGrace { count, people } => format!("In grace after a move, with last day {count}: {people}"),
             Say::RuleTitle(rule) => format!("Group rule · {rule}"),
             Say::RuleRunning { auto: true } => "State: running, newcomers are added by themselves".to_owned(),
             Say::RuleRunning { auto: false } => "State: running, by plan".to_owned(),
@@ -448,7 +491,22 @@ impl Say {
             Say::ReasonUndo(code) => format!("undo of plan {code}"),
             Say::ReasonJoined => "joined the department".to_owned(),
             Say::ReasonLeftCompany => "left the company".to_owned(),
+            Say::ReasonMoved => "grace after a move is over".to_owned(),
         }
+    }
+}
+
+fn second_zh(fresh: bool) -> &'static str {
+    match fresh {
+        true => "规则还在预览期",
+        false => "要移出的人较多",
+    }
+}
+
+fn second_en(fresh: bool) -> &'static str {
+    match fresh {
+        true => "The rule is in its first days",
+        false => "It removes many people",
     }
 }
 

@@ -599,7 +599,7 @@ async fn removed(
             }
             (why, _) => {
                 let why = why.unwrap_or_default();
-                store::set_claim(ctx.tx(), key, &person, Claim::In, &why, now).await?;
+                store::not_removed(ctx.tx(), key, &person, &why, now).await?;
             }
         }
     }

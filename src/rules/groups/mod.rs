@@ -8,6 +8,7 @@
 
 mod apply;
 mod back;
+mod grace;
 mod people;
 mod plan;
 mod store;
@@ -16,11 +17,12 @@ mod world;
 
 pub use crate::config::rules::groups as config;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use hutong_model::{Body, BoxFuture, ButtonStyle, DeliveryClass, Event, EventHead, Kind, Message, Target};
+use hutong_model::{Body, BoxFuture, ButtonStyle, DeliveryClass, Event, EventHead, Kind, Message, Target, Timestamp};
 
 use super::{Ctx, Rule, RuleError, Who};
 use crate::access::Role;
@@ -28,7 +30,7 @@ use crate::access::store::{APPROVAL_VALID, Decided, audit, decide_approval, hold
 use crate::access::store::{Allowed, place_of_department, verdict};
 use crate::commands::{AnswerPlace, ArgKind, ArgSpec, Asker, Call, Click, CommandSpec};
 use crate::directory::PersonId;
-use crate::schedule::{CronExpr, Misfire, Schedule, Spec};
+use crate::schedule::{CronExpr, Misfire, Schedule, Spec, Workdays};
 use crate::text::Lang;
 use crate::text::groups::{Say, Started};
 
@@ -110,12 +112,18 @@ pub struct Groups {
     rules: Vec<GroupRule>,
     zone: Tz,
     alone: Alone,
+    workdays: Arc<dyn Workdays>,
 }
 
 impl Groups {
-    /// `zone` is the company's; `alone` is what one operator may remove.
-    pub fn new(rules: Vec<GroupRule>, zone: Tz, alone: Alone) -> Self {
-        Self { rules, zone, alone }
+    /// `zone` and `workdays` are the company's; `alone` is what one operator may remove.
+    pub fn new(rules: Vec<GroupRule>, zone: Tz, alone: Alone, workdays: Arc<dyn Workdays>) -> Self {
+        Self {
+            rules,
+            zone,
+            alone,
+            workdays,
+        }
     }
 
     fn rule(&self, id: &str) -> Option<&GroupRule> {
@@ -133,6 +141,134 @@ impl Groups {
                 lang,
             )
         })
+    }
+
+    async fn apply(&self, ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, code: &str) -> Result<(), RuleError> {
+        // Two operators at the same moment: the second one sees what the first has begun.
+        ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
+        let back = store::undo_shown(ctx.tx(), &rule.id, code).await?;
+        let world = look_again(ctx, rule, code, back, asker.lang).await?;
+        let fresh = world.back.is_none() && fresh_until(ctx, rule).await?.is_some();
+        if fresh || world.plan.needs_second(self.alone) {
+            return ask_second(ctx, rule, asker, &world, code, fresh).await;
+        }
+        let say = self.carry_out(ctx, rule, &world, &asker.person.id, None).await?;
+        ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
+    }
+
+    async fn carry_out(
+        &self,
+        ctx: &mut Ctx,
+        rule: &GroupRule,
+        world: &World,
+        author: &PersonId,
+        second: Option<&PersonId>,
+    ) -> Result<Say, RuleError> {
+        let plan = &world.plan;
+        let code = world.code(&rule.id);
+        let now = ctx.now();
+        let started = Started {
+            groups: plan.changes.len(),
+            adds: plan.added().count(),
+            removes: plan.removed().count(),
+        };
+        let back = world.back.as_ref().map(|b| &b.run);
+        let detail = serde_json::json!({
+            "plan": code,
+            "undo": back.map(|r| r.code.as_str()),
+            "groups": started.groups,
+            "add": started.adds,
+            "remove": started.removes,
+            "second": second.map(PersonId::as_str),
+        });
+        let action = if back.is_some() { "groups.undo" } else { "groups.apply" };
+        audit(ctx.tx(), now, author.as_str(), action, &rule.id, &detail).await?;
+        let event: String = ctx.event_id().bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let run = store::Run {
+            id: crate::ids::short_hash(&["group plan", &event, &rule.id], 20),
+            rule: rule.id.clone(),
+            code: code.clone(),
+            at: now,
+            actor: author.as_str().to_owned(),
+            undone: false,
+        };
+        store::put_run(ctx.tx(), &run, back.map(|r| r.id.as_str()), now).await?;
+        if back.is_some() {
+            store::set_paused(ctx.tx(), &rule.id, true, author, now).await?;
+        }
+        let reason = match back {
+            Some(back) => Say::ReasonUndo(back.code.clone()),
+            None => Say::ReasonPlan(code),
+        };
+        let why = store::Why {
+            actor: author.as_str(),
+            reason: &reason.in_lang(ctx.env().lang),
+            run: Some(&run.id),
+        };
+        grace::begin(ctx, rule, &plan.grace, self.workdays.as_ref()).await?;
+        apply::emit_plan(ctx, rule, world, why).await?;
+        Ok(match back {
+            Some(_) => Say::UndoStarted {
+                started,
+                rule: rule.id.clone(),
+            },
+            None => Say::Started {
+                started,
+                code: run.code.clone(),
+            },
+        })
+    }
+
+    async fn decide(
+        &self,
+        ctx: &mut Ctx,
+        rule: &GroupRule,
+        asker: &Asker,
+        approval: &str,
+        approve: bool,
+    ) -> Result<(), RuleError> {
+        let lang = asker.lang;
+        let now = ctx.now();
+        let approval = match decide_approval(ctx.tx(), approval, &asker.person.id, approve, now).await? {
+            Decided::Now(approval) => approval,
+            Decided::Already { approved } => return Err(refuse(&Say::ApprovalDecided { approved }, lang)),
+            Decided::OwnRequest => return Err(refuse(&Say::OwnRequest, lang)),
+            Decided::Expired | Decided::NotFound => return Err(refuse(&Say::ApprovalOver, lang)),
+        };
+        let body: serde_json::Value = serde_json::from_str(&approval.body).unwrap_or_default();
+        if body["rule"] != rule.id.as_str() || approval.rule != NAME {
+            return Err(RuleError::Fail("an approval of another rule".to_owned()));
+        }
+        let by = asker.person.name.clone();
+        let told = if approve {
+            ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
+            let back = match body["undo"].as_str() {
+                Some(run) => store::run(ctx.tx(), run).await?,
+                None => None,
+            };
+            let world = look_again(ctx, rule, body["plan"].as_str().unwrap_or_default(), back, lang).await?;
+            let say = self
+                .carry_out(ctx, rule, &world, &approval.author, Some(&asker.person.id))
+                .await?;
+            ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
+            Say::ApprovalYes { by }
+        } else {
+            let say = Say::ApprovalNo { by: by.clone() };
+            ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
+            Say::ApprovalNo { by }
+        };
+        let author_lang = match ctx.directory().person(&approval.author).await? {
+            Some(author) => author
+                .language
+                .as_deref()
+                .and_then(Lang::parse)
+                .unwrap_or(ctx.env().lang),
+            None => return Ok(()),
+        };
+        let text = Message::text(told.in_lang(author_lang));
+        ctx.tell("author", &asker.app, &approval.author, DeliveryClass::Reply, text)
+            .await?;
+        Ok(())
     }
 }
 
@@ -189,13 +325,16 @@ impl Rule for Groups {
                     user,
                     record: Some(record),
                     ..
-                } if record.active => people::newcomer(ctx, &self.rules, event, user).await,
+                } if record.active => {
+                    people::newcomer(ctx, &self.rules, event, user).await?;
+                    grace::moved(ctx, &self.rules, event, user, self.workdays.as_ref()).await
+                }
                 Body::Person {
                     user, record: Some(_), ..
                 } => people::left_company(ctx, event, user).await,
                 Body::Tick { .. } => {
                     for rule in &self.rules {
-                        people::reconcile(ctx, rule, self.alone).await?;
+                        people::reconcile(ctx, rule, self.alone, self.workdays.as_ref()).await?;
                     }
                     Ok(())
                 }
@@ -234,7 +373,7 @@ impl Rule for Groups {
             }
             match call.id {
                 "groups.preview" => preview(ctx, rule, asker, self.alone).await,
-                "groups.apply" => apply_command(ctx, rule, asker, code, self.alone).await,
+                "groups.apply" => self.apply(ctx, rule, asker, code).await,
                 "groups.rule" => match call.text("what") {
                     Some("暂停" | "pause") => pause(ctx, rule, asker, true).await,
                     Some("恢复" | "resume") => pause(ctx, rule, asker, false).await,
@@ -258,7 +397,7 @@ impl Rule for Groups {
             if click.verb == apply::AGAIN {
                 return make_again(ctx, rule, &click.asker, id).await;
             }
-            decide(ctx, rule, &click.asker, id, click.verb == "approve").await
+            self.decide(ctx, rule, &click.asker, id, click.verb == "approve").await
         })
     }
 }
@@ -339,6 +478,12 @@ fn plan_lines(world: &World, lang: Lang) -> Vec<String> {
             names: some_names(plan.disbands().map(|c| c.name.as_str())),
         });
     }
+    if !plan.grace.is_empty() {
+        says.push(Say::GraceBegins {
+            count: plan.grace.len(),
+            names: some_names(plan.grace.iter().map(|(_, p)| person(p))),
+        });
+    }
     if says.is_empty() {
         says.push(match &world.back {
             None => Say::NothingToDo,
@@ -363,6 +508,7 @@ fn plan_lines(world: &World, lang: Lang) -> Vec<String> {
         (plan.too_small.len(), Say::TooSmall as fn(usize) -> Say),
         (world.unreachable, Say::Unreachable),
         (plan.stay_out, Say::StayOut),
+        (plan.in_grace, Say::InGrace),
         (plan.orphans, Say::Orphans),
     ];
     says.extend(rest.into_iter().filter(|(n, _)| *n > 0).map(|(n, say)| say(n)));
@@ -383,6 +529,14 @@ fn refuse_inability(ctx: &Ctx, world: &World, lang: Lang) -> Result<(), RuleErro
     }
 }
 
+/// The end of a new rule's first days, while they last.
+pub(super) async fn fresh_until(ctx: &mut Ctx, rule: &GroupRule) -> Result<Option<Timestamp>, RuleError> {
+    let now = ctx.now();
+    let end =
+        store::first_seen(ctx.tx(), &rule.id, now).await? + Duration::from_secs(u64::from(rule.preview_days) * 86_400);
+    Ok((now < end).then_some(end))
+}
+
 async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, alone: Alone) -> Result<(), RuleError> {
     let world = world::look(ctx, rule).await?;
     refuse_inability(ctx, &world, asker.lang)?;
@@ -392,8 +546,12 @@ async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, alone: Alone) -
     }
     if !world.plan.is_empty() {
         let code = world.code(&rule.id);
-        if world.plan.needs_second(alone) {
-            message = message.line(Say::SecondNeeded.in_lang(asker.lang));
+        let needed = match fresh_until(ctx, rule).await? {
+            Some(at) => Some(Say::Fresh(ctx.local(at).format("%m-%d %H:%M").to_string())),
+            None => world.plan.needs_second(alone).then_some(Say::SecondNeeded),
+        };
+        if let Some(say) = needed {
+            message = message.line(say.in_lang(asker.lang));
         }
         let say = Say::ToApply {
             rule: rule.id.clone(),
@@ -402,24 +560,6 @@ async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, alone: Alone) -
         message = message.line(say.in_lang(asker.lang));
     }
     ctx.answer(asker, AnswerPlace::Private, message)
-}
-
-async fn apply_command(
-    ctx: &mut Ctx,
-    rule: &GroupRule,
-    asker: &Asker,
-    code: &str,
-    alone: Alone,
-) -> Result<(), RuleError> {
-    // Two operators at the same moment: the second one sees what the first has begun.
-    ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
-    let back = store::undo_shown(ctx.tx(), &rule.id, code).await?;
-    let world = look_again(ctx, rule, code, back, asker.lang).await?;
-    if world.plan.needs_second(alone) {
-        return ask_second(ctx, rule, asker, &world, code).await;
-    }
-    let say = carry_out(ctx, rule, &world, &asker.person.id, None).await?;
-    ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
 }
 
 /// The plan as it is now, when that is still the one that was seen. A way back may be gone also while
@@ -449,73 +589,13 @@ async fn look_again(
     }
 }
 
-async fn carry_out(
-    ctx: &mut Ctx,
-    rule: &GroupRule,
-    world: &World,
-    author: &PersonId,
-    second: Option<&PersonId>,
-) -> Result<Say, RuleError> {
-    let plan = &world.plan;
-    let code = world.code(&rule.id);
-    let now = ctx.now();
-    let started = Started {
-        groups: plan.changes.len(),
-        adds: plan.added().count(),
-        removes: plan.removed().count(),
-    };
-    let back = world.back.as_ref().map(|b| &b.run);
-    let detail = serde_json::json!({
-        "plan": code,
-        "undo": back.map(|r| r.code.as_str()),
-        "groups": started.groups,
-        "add": started.adds,
-        "remove": started.removes,
-        "second": second.map(PersonId::as_str),
-    });
-    let action = if back.is_some() { "groups.undo" } else { "groups.apply" };
-    audit(ctx.tx(), now, author.as_str(), action, &rule.id, &detail).await?;
-    let event: String = ctx.event_id().bytes().iter().map(|b| format!("{b:02x}")).collect();
-    let run = store::Run {
-        id: crate::ids::short_hash(&["group plan", &event, &rule.id], 20),
-        rule: rule.id.clone(),
-        code: code.clone(),
-        at: now,
-        actor: author.as_str().to_owned(),
-        undone: false,
-    };
-    store::put_run(ctx.tx(), &run, back.map(|r| r.id.as_str()), now).await?;
-    if back.is_some() {
-        store::set_paused(ctx.tx(), &rule.id, true, author, now).await?;
-    }
-    let reason = match back {
-        Some(back) => Say::ReasonUndo(back.code.clone()),
-        None => Say::ReasonPlan(code),
-    };
-    let why = store::Why {
-        actor: author.as_str(),
-        reason: &reason.in_lang(ctx.env().lang),
-        run: Some(&run.id),
-    };
-    apply::emit_plan(ctx, rule, world, why).await?;
-    Ok(match back {
-        Some(_) => Say::UndoStarted {
-            started,
-            rule: rule.id.clone(),
-        },
-        None => Say::Started {
-            started,
-            code: run.code.clone(),
-        },
-    })
-}
-
 async fn ask_second(
     ctx: &mut Ctx,
     rule: &GroupRule,
     asker: &Asker,
     world: &World,
     code: &str,
+    fresh: bool,
 ) -> Result<(), RuleError> {
     let place = place_of_department(ctx.tx(), &world.root.id).await?;
     let others = holders(ctx.tx(), &asker.person.company, OPERATORS, &place).await?;
@@ -573,61 +653,13 @@ async fn ask_second(
         }
     }
     if asked.is_empty() {
-        return Err(refuse(&Say::NoSecond, asker.lang));
+        return Err(refuse(&Say::NoSecond { fresh }, asker.lang));
     }
     let say = Say::AskedSecond {
         names: asked.join("、"),
+        fresh,
     };
     ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
-}
-
-async fn decide(
-    ctx: &mut Ctx,
-    rule: &GroupRule,
-    asker: &Asker,
-    approval: &str,
-    approve: bool,
-) -> Result<(), RuleError> {
-    let lang = asker.lang;
-    let now = ctx.now();
-    let approval = match decide_approval(ctx.tx(), approval, &asker.person.id, approve, now).await? {
-        Decided::Now(approval) => approval,
-        Decided::Already { approved } => return Err(refuse(&Say::ApprovalDecided { approved }, lang)),
-        Decided::OwnRequest => return Err(refuse(&Say::OwnRequest, lang)),
-        Decided::Expired | Decided::NotFound => return Err(refuse(&Say::ApprovalOver, lang)),
-    };
-    let body: serde_json::Value = serde_json::from_str(&approval.body).unwrap_or_default();
-    if body["rule"] != rule.id.as_str() || approval.rule != NAME {
-        return Err(RuleError::Fail("an approval of another rule".to_owned()));
-    }
-    let by = asker.person.name.clone();
-    let told = if approve {
-        ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
-        let back = match body["undo"].as_str() {
-            Some(run) => store::run(ctx.tx(), run).await?,
-            None => None,
-        };
-        let world = look_again(ctx, rule, body["plan"].as_str().unwrap_or_default(), back, lang).await?;
-        let say = carry_out(ctx, rule, &world, &approval.author, Some(&asker.person.id)).await?;
-        ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
-        Say::ApprovalYes { by }
-    } else {
-        let say = Say::ApprovalNo { by: by.clone() };
-        ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
-        Say::ApprovalNo { by }
-    };
-    let author_lang = match ctx.directory().person(&approval.author).await? {
-        Some(author) => author
-            .language
-            .as_deref()
-            .and_then(Lang::parse)
-            .unwrap_or(ctx.env().lang),
-        None => return Ok(()),
-    };
-    let text = Message::text(told.in_lang(author_lang));
-    ctx.tell("author", &asker.app, &approval.author, DeliveryClass::Reply, text)
-        .await?;
-    Ok(())
 }
 
 /// An operator has looked: the group is not there, and the next plan may make it.
@@ -710,6 +742,21 @@ async fn show(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Result<(), Rule
         let say = Say::RuleFailed {
             count: failed.len(),
             people: some_names(failed.iter().map(String::as_str)),
+        };
+        lines.push(say.in_lang(lang));
+    }
+    let grace: Vec<String> = claims
+        .iter()
+        .filter(|c| c.claim == Claim::Grace)
+        .map(|c| match c.until {
+            Some(day) => format!("{}({})", c.name, day.format("%m-%d")),
+            None => c.name.clone(),
+        })
+        .collect();
+    if !grace.is_empty() {
+        let say = Say::RuleGrace {
+            count: grace.len(),
+            people: some_names(grace.iter().map(String::as_str)),
         };
         lines.push(say.in_lang(lang));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use hutong_model::{AppId, ChatId, CompanyId, Platform, Timestamp, UserId};
 
 use super::plan::Claim;
@@ -133,13 +134,16 @@ pub struct ClaimRow {
     pub active: bool,
     pub claim: Claim,
     pub detail: String,
+    /// The last day of somebody in grace.
+    pub until: Option<NaiveDate>,
 }
 
 const CLAIM: &str = "SELECT c.rule AS rule, c.department AS department, c.person AS person, p.name AS name, \
-     p.active AS active, c.state AS state, c.detail AS detail FROM group_claim c JOIN person p ON p.id = c.person";
+     p.active AS active, c.state AS state, c.detail AS detail, c.until_day AS until_day FROM group_claim c JOIN person p ON p.id = c.person";
 
 fn read_claim(row: &Row) -> Result<ClaimRow, StoreError> {
     let state: String = row.get("state")?;
+    let until: Option<String> = row.get("until_day")?;
     Ok(ClaimRow {
         rule: row.get("rule")?,
         department: row.get("department")?,
@@ -148,6 +152,7 @@ fn read_claim(row: &Row) -> Result<ClaimRow, StoreError> {
         active: row.get("active")?,
         claim: Claim::parse(&state).ok_or_else(|| StoreError::Broken(format!("{state} is no state of a claim")))?,
         detail: row.get("detail")?,
+        until: until.and_then(|day| day.parse().ok()),
     })
 }
 
@@ -186,7 +191,8 @@ pub async fn set_claim(
 ) -> Result<(), StoreError> {
     tx.query(
         "INSERT INTO group_claim (rule, department, person, state, detail, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (rule, department, person) DO UPDATE SET state = excluded.state, detail = excluded.detail, updated_at = excluded.updated_at",
+         ON CONFLICT (rule, department, person) DO UPDATE SET state = excluded.state, detail = excluded.detail, updated_at = excluded.updated_at, \
+           until_day = CASE WHEN excluded.state = 'removing' THEN group_claim.until_day ELSE NULL END",
     )
     .bind(key.rule)
     .bind(key.department)
@@ -197,6 +203,80 @@ pub async fn set_claim(
     .execute()
     .await
     .map(|_| ())
+}
+
+/// They have moved, and stay until the end of this day.
+pub async fn set_grace(
+    tx: &mut Tx,
+    key: Key<'_>,
+    who: &PersonId,
+    until: NaiveDate,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.query(
+        "UPDATE group_claim SET state = 'grace', detail = '', until_day = $4, updated_at = $5 \
+         WHERE rule = $1 AND department = $2 AND person = $3",
+    )
+    .bind(key.rule)
+    .bind(key.department)
+    .bind(who.as_str())
+    .bind(until.to_string())
+    .bind(now)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// The platform did not remove them: they are in as before.
+pub async fn not_removed(
+    tx: &mut Tx,
+    key: Key<'_>,
+    who: &PersonId,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.query(
+        "UPDATE group_claim SET state = CASE WHEN until_day IS NULL THEN 'in' ELSE 'grace' END, detail = $4, \
+           updated_at = $5 WHERE rule = $1 AND department = $2 AND person = $3",
+    )
+    .bind(key.rule)
+    .bind(key.department)
+    .bind(who.as_str())
+    .bind(why)
+    .bind(now)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// When the rule was seen for the first time; now, if this is it. A rule that had changed something
+/// before this was kept is as old as that change.
+pub async fn first_seen(tx: &mut Tx, rule: &str, now: Timestamp) -> Result<Timestamp, StoreError> {
+    let row = tx
+        .query("SELECT first_seen FROM group_rule_state WHERE rule = $1")
+        .bind(rule)
+        .optional()
+        .await?;
+    let known: Option<Timestamp> = row.map_or(Ok(None), |r| r.get("first_seen"))?;
+    if let Some(at) = known {
+        return Ok(at);
+    }
+    let first = tx
+        .query("SELECT at FROM group_change WHERE rule = $1 ORDER BY id LIMIT 1")
+        .bind(rule)
+        .optional()
+        .await?;
+    let at = first.map_or(Ok(now), |r| r.get("at"))?;
+    tx.query(
+        "INSERT INTO group_rule_state (rule, paused, changed_by, changed_at, first_seen) VALUES ($1, FALSE, 'system', $2, $3) \
+         ON CONFLICT (rule) DO UPDATE SET first_seen = excluded.first_seen",
+    )
+    .bind(rule)
+    .bind(now)
+    .bind(at)
+    .execute()
+    .await?;
+    Ok(at)
 }
 
 /// From now on they are there by hand, or not at all.

@@ -6,7 +6,7 @@ use hutong_model::{
     Ability, Action, AppId, Body, ChatId, FailedReceiver, Mention, PersonRecord, Platform, Receipt, Timestamp, UserId,
 };
 
-use super::config::{ManualMembers, OnLeave, Owner};
+use super::config::{ManualMembers, OnLeave, OnTransfer, Owner};
 use super::*;
 use crate::access::Scope;
 use crate::rules::PendingEffect;
@@ -16,6 +16,7 @@ use crate::rules::testkit::{
 };
 use crate::store::testing::{TestStore, all};
 
+mod grace;
 mod undo;
 
 const ABLE: [Ability; 9] = [
@@ -30,6 +31,10 @@ const ABLE: [Ability; 9] = [
     Ability::Disband,
 ];
 
+fn china() -> Arc<dyn Workdays> {
+    Arc::new(crate::schedule::WorkdayTable::china().unwrap())
+}
+
 fn rule() -> GroupRule {
     GroupRule {
         id: "dept-rd".into(),
@@ -42,6 +47,11 @@ fn rule() -> GroupRule {
         manual_members: ManualMembers::Keep,
         on_leave: OnLeave::RemoveNow,
         auto: false,
+        on_transfer: OnTransfer {
+            grace_workdays: 0,
+            notice: true,
+        },
+        preview_days: 0,
     }
 }
 
@@ -53,6 +63,7 @@ async fn world(test: TestStore, rule: GroupRule) -> Kit {
         vec![rule],
         chrono_tz::Asia::Shanghai,
         Alone::default(),
+        china(),
     ))])
     .unwrap()
     .rules;
@@ -307,7 +318,7 @@ async fn a_department_that_is_missing_or_ambiguous_is_named() {
 #[test]
 fn a_rule_is_looked_after_four_times_an_hour_and_none_not_at_all() {
     let zone = chrono_tz::Asia::Shanghai;
-    let schedules = Groups::new(vec![rule()], zone, Alone::default()).schedules();
+    let schedules = Groups::new(vec![rule()], zone, Alone::default(), china()).schedules();
     assert_eq!(schedules.len(), 1);
     assert_eq!(
         (schedules[0].id.as_str(), schedules[0].rule.as_str()),
@@ -321,7 +332,11 @@ fn a_rule_is_looked_after_four_times_an_hour_and_none_not_at_all() {
         schedules[0].spec.next_after(ten),
         Some(ten + chrono::Duration::minutes(7))
     );
-    assert!(Groups::new(Vec::new(), zone, Alone::default()).schedules().is_empty());
+    assert!(
+        Groups::new(Vec::new(), zone, Alone::default(), china())
+            .schedules()
+            .is_empty()
+    );
 }
 
 fn member_event(name: &str, who: &str, joined: bool, by: Option<&str>) -> Body {

@@ -205,7 +205,7 @@ fn restore(done: &[&Entry], group: &Now, reachable: &BTreeSet<PersonId>, plan: &
                 _ => Err(KeptWhy::ChangedSince),
             },
             (Did::Add, Some(person)) => {
-                let ours = matches!(group.claims.get(person), Some(Claim::In)) && !entry.moved_since;
+                let ours = matches!(group.claims.get(person), Some(Claim::In | Claim::Grace)) && !entry.moved_since;
                 match group.members.contains(person) && ours {
                     true => {
                         change.remove.push(person.clone());

@@ -6,7 +6,7 @@ use hutong_model::{Ability, AppId, CompanyId, Platform, UserId};
 
 use super::back::Back;
 use super::config::{GroupRule, Owner};
-use super::plan::{Claim, Current, Desired, Plan, plan};
+use super::plan::{Claim, Current, Desired, Plan, Policy, plan};
 use super::store::{self, Chat};
 use crate::access::Role;
 use crate::access::store::{holders, place_of_department};
@@ -202,6 +202,12 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
             members,
         });
     }
+    let policy = Policy {
+        manual: rule.manual_members,
+        on_leave: rule.on_leave,
+        grace: rule.on_transfer.grace_workdays > 0,
+        today: ctx.local(ctx.now()).date_naive(),
+    };
     let current = current(ctx, rule, &chats).await?;
     for (person, name) in current.1 {
         names.entry(person).or_insert(name);
@@ -213,7 +219,7 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
         names,
         chats,
         unreachable: unreachable.len(),
-        plan: plan(rule.manual_members, rule.on_leave, &desired, &current.0),
+        plan: plan(policy, &desired, &current.0),
         back: None,
     })
 }
@@ -239,9 +245,10 @@ pub async fn current(
             members,
             gone: own
                 .clone()
-                .filter(|c| !c.active && c.claim == Claim::In)
+                .filter(|c| !c.active && matches!(c.claim, Claim::In | Claim::Grace))
                 .map(|c| c.person.clone())
                 .collect(),
+            until: own.clone().filter_map(|c| Some((c.person.clone(), c.until?))).collect(),
             claims: own.map(|c| (c.person.clone(), c.claim)).collect(),
         });
     }
