@@ -23,6 +23,10 @@ pub enum Say {
     },
     NoSuchDepartment(String),
     DepartmentTwice(String),
+    Nobody {
+        rule: String,
+        dept: String,
+    },
     NotYours,
     Paused(String),
     // --- preview
@@ -217,6 +221,9 @@ impl Say {
             Say::DepartmentTwice(dept) => {
                 format!("叫「{dept}」的部门不止一个。请在规则里写全路径,例如 上级部门/{dept}。")
             }
+            Say::Nobody { rule, dept } => format!(
+                "规则 {rule} 现在一个人也没匹配到(部门「{dept}」里没有有账号的人),什么也不会改。请核对 department,或等通讯录同步完再发 /建群 预览 规则={rule}"
+            ),
             Say::NotYours => "没有权限:这条规则管的部门不在你的负责范围内。请找那里的运营或管理员。".to_owned(),
             Say::Paused(rule) => format!("规则 {rule} 已暂停。要继续就发 /群 规则 恢复 {rule}"),
             Say::PreviewTitle(rule) => format!("建群预览 · {rule}"),
@@ -358,6 +365,9 @@ impl Say {
             ),
             Say::DepartmentTwice(dept) => format!(
                 "More than one department is called \"{dept}\". Please write its path in the rule, such as Parent/{dept}."
+            ),
+            Say::Nobody { rule, dept } => format!(
+                "Rule {rule} matches nobody ({dept} has no people with an account), so nothing is changed. Please check department, or wait for the directory sync and send /group plan rule={rule} again."
             ),
             Say::NotYours => {
                 "Not allowed: this rule's department is outside your scope. Please ask its operator or an admin."

@@ -99,6 +99,7 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule, run: Run, lang: Lang) -> Resu
         names,
         chats,
         unreachable: 0,
+        nobody: false,
         plan,
         back: Some(Back { run, kept }),
     })

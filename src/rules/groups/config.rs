@@ -127,10 +127,23 @@ impl Section for GroupRule {
             reader.wrong("name", Wrong::new(what, "use {dept} in the name, or depth = 0"));
             return None;
         }
+        let (app, department) = (app?, department?);
+        // Two rules that make a group of the same name make two groups that nobody can tell apart.
+        let whose = if name.contains("{dept}") {
+            department.as_str()
+        } else {
+            ""
+        };
+        reader.once("name", format!("{app}\n{whose}\n{name}"), |line| {
+            Wrong::new(
+                format!("{name:?} would be the name of a group of another rule too"),
+                format!("the other [[group_rule]] has its name on line {line}; choose another one"),
+            )
+        });
         Some(Self {
             id: id?,
-            app: app?,
-            department: department?,
+            app,
+            department,
             depth,
             name,
             owner: owner?,

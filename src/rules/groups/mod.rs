@@ -515,6 +515,19 @@ fn plan_lines(world: &World, lang: Lang) -> Vec<String> {
     says.iter().map(|s| s.in_lang(lang)).collect()
 }
 
+fn refuse_nobody(rule: &GroupRule, world: &World, lang: Lang) -> Result<(), RuleError> {
+    match world.nobody {
+        false => Ok(()),
+        true => Err(refuse(
+            &Say::Nobody {
+                rule: rule.id.clone(),
+                dept: rule.department.clone(),
+            },
+            lang,
+        )),
+    }
+}
+
 fn refuse_inability(ctx: &Ctx, world: &World, lang: Lang) -> Result<(), RuleError> {
     match world::inability(ctx, world) {
         None => Ok(()),
@@ -539,6 +552,7 @@ pub(super) async fn fresh_until(ctx: &mut Ctx, rule: &GroupRule) -> Result<Optio
 
 async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, alone: Alone) -> Result<(), RuleError> {
     let world = world::look(ctx, rule).await?;
+    refuse_nobody(rule, &world, asker.lang)?;
     refuse_inability(ctx, &world, asker.lang)?;
     let mut message = Message::card(Say::PreviewTitle(rule.id.clone()).in_lang(asker.lang));
     for line in plan_lines(&world, asker.lang) {
@@ -582,6 +596,7 @@ async fn look_again(
         }
         None => world::look(ctx, rule).await?,
     };
+    refuse_nobody(rule, &world, lang)?;
     refuse_inability(ctx, &world, lang)?;
     match world.plan.is_empty() || world.code(&rule.id) != code {
         true => Err(refuse(&changed, lang)),

@@ -254,6 +254,9 @@ pub(super) async fn reconcile(
         Err(RuleError::Refuse(_)) => return Ok(()),
         Err(error) => return Err(error),
     };
+    if world.nobody {
+        return Ok(());
+    }
     if graceful {
         grace::follow(ctx, rule, &world, alone, workdays).await?;
     }

@@ -315,6 +315,22 @@ async fn a_department_that_is_missing_or_ambiguous_is_named() {
     }
 }
 
+#[tokio::test]
+async fn a_rule_that_matches_nobody_says_so_and_removes_nobody() {
+    for test in all().await.unwrap() {
+        let kit = made(test, GroupRule { auto: true, ..rule() }).await;
+        // Half a directory: everybody has gone elsewhere.
+        let mut away: Vec<PersonRecord> = (1..=4).map(|i| record(&format!("u{i}"), "员工", &["mk"])).collect();
+        away.extend(["op", "op2"].map(|id| record(id, "运营", &["mk"])));
+        kit.directory(Platform::Feishu, &[], &away).await;
+        for text in ["/建群 预览 dept-rd", "/建群 执行 dept-rd zzzzzz"] {
+            let done = say(&kit, "op", text).await;
+            assert!(done.said()[0].contains("一个人也没匹配到"), "{:?}", done.said());
+        }
+        assert_eq!(members(&kit, EMB).await.len(), 5);
+    }
+}
+
 #[test]
 fn a_rule_is_looked_after_four_times_an_hour_and_none_not_at_all() {
     let zone = chrono_tz::Asia::Shanghai;

@@ -24,6 +24,8 @@ pub struct World {
     /// People of these departments without an account on the platform of the app.
     pub unreachable: usize,
     pub plan: Plan,
+    /// The rule wants nobody in any group: rather a broken directory than a wish.
+    pub nobody: bool,
     /// The plan takes back another one.
     pub back: Option<Back>,
 }
@@ -176,6 +178,7 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
     }
     let chats = store::chats(ctx.tx(), &rule.id).await?;
     let mut desired = Vec::new();
+    let mut nobody = true;
     for department in tree.levels(&root.id, usize::from(rule.depth)) {
         let parts = if rule.include_children {
             tree.levels(&department.id, usize::MAX)
@@ -188,6 +191,7 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
             .flatten()
             .cloned()
             .collect();
+        nobody &= members.is_empty();
         let owner = owner_of(ctx, rule, &company, platform, &department.id, &accounts).await?;
         let exists = chats
             .iter()
@@ -220,6 +224,7 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
         chats,
         unreachable: unreachable.len(),
         plan: plan(policy, &desired, &current.0),
+        nobody,
         back: None,
     })
 }
