@@ -87,7 +87,7 @@ impl Hutong {
             crate::delivery::store::end_leases(&store, now)
                 .await
                 .context("looking for what was left half-sent")?;
-            crate::link::lease::end_all(&store, now)
+            crate::link::store::end_all(&store, now)
                 .await
                 .context("ending the leases of long connections")?;
         }
@@ -304,6 +304,11 @@ fn environment(config: &Checked, key: Secret, links: Board) -> Env {
             .chat_links
             .iter()
             .map(|l| (l.heard.clone(), l.post.clone()))
+            .collect(),
+        chat_names: config
+            .chat_links
+            .iter()
+            .filter_map(|l| Some((l.heard.clone(), l.name.clone()?)))
             .collect(),
         public_url: config.server.public_url.clone(),
         links,

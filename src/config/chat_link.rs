@@ -14,6 +14,9 @@ use super::section::Section;
 pub struct ChatLink {
     pub heard: (AppId, ChatId),
     pub post: (AppId, ChatId),
+    /// What the group is called in reports, where no platform tells: an AI bot hears no names, and a
+    /// group robot has none to give.
+    pub name: Option<String>,
 }
 
 fn place(text: &str, apps: &[&str]) -> Result<(AppId, ChatId), Wrong> {
@@ -38,9 +41,11 @@ impl Section for ChatLink {
         let apps: Vec<&str> = reader.app_ids().collect();
         let heard = reader.text("heard").parse(|text| place(&text, &apps)).get();
         let post = reader.text("post").parse(|text| place(&text, &apps)).get();
+        let name = reader.text("name").length(1..=60).maybe();
         Some(Self {
             heard: heard?,
             post: post?,
+            name,
         })
     }
 }

@@ -148,6 +148,13 @@ impl Platforms {
                     quoted(&format!("{WECOM_EAR}:{chat}")),
                     quoted(&format!("{robot}:{robot}")),
                 );
+                let name = self
+                    .sim(Platform::WeCom)
+                    .and_then(|sim| sim.chats().into_iter().find(|c| c.id == chat))
+                    .map(|c| c.name);
+                if let Some(name) = name.filter(|n| !n.is_empty()) {
+                    let _ = writeln!(out, "name = {}", quoted(&name));
+                }
             }
         }
         self.push_features(&mut out);

@@ -2,7 +2,7 @@
 //! ([`Inbox::accept`]), and what only one process may hold is held under a lease of the store.
 
 pub mod board;
-pub mod lease;
+pub mod store;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::store as lease;
 use crate::inbox::Inbox;
 use crate::ingress::IngressMetrics;
 use crate::store::Store;
@@ -34,7 +35,7 @@ pub struct Links {
     pub metrics: Arc<IngressMetrics>,
     /// Rung when calls of an app may travel again.
     pub effects: Arc<Notify>,
-    /// Tells this process from all others; see [`lease`].
+    /// Tells this process from all others; see [`store`].
     pub holder: String,
     /// Of jitter.
     pub seed: u64,

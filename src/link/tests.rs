@@ -1,7 +1,16 @@
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ws::{Message as Wire, WebSocketUpgrade};
+use axum::routing::any;
+use hutong_model::{Body, Endpoint, Frame, LinkSession, LinkSpec, ManualClock, OpenError, Secret, Step, Timestamp};
+use hutong_simkit::ladder::Answer;
+use hutong_simkit::server::Bound;
+use hutong_simkit::sockets::{Hub, Reply, SocketHandle, SocketProtocol};
+
 use super::*;
 use crate::inbox::InboxOptions;
 use crate::store::testing;
-use hutong_model::{Body, ManualClock, Timestamp};
 
 fn app() -> AppId {
     AppId::new("bot").unwrap()
@@ -154,5 +163,155 @@ async fn the_lease_is_asked_for_renewed_and_given_back() {
             .execute()
             .await
             .unwrap();
+    }
+}
+
+/// Of which only one may live. Every text frame is an event; it is acknowledged with its text.
+struct OnlyOne(String);
+
+impl Link for OnlyOne {
+    fn spec(&self) -> LinkSpec {
+        LinkSpec {
+            name: "only_one",
+            exclusive: true,
+            hosts: Vec::new(),
+            loopback: true,
+            quiet_ms: 70_000,
+            rotate_ms: 0,
+            max_frame: 1 << 16,
+        }
+    }
+    fn open<'a>(&'a self) -> BoxFuture<'a, Result<Endpoint, OpenError>> {
+        Box::pin(async {
+            Ok(Endpoint {
+                url: Secret::new(self.0.clone()),
+                headers: Vec::new(),
+            })
+        })
+    }
+    fn session(&self, _: Timestamp) -> Box<dyn LinkSession> {
+        Box::new(Echo(Vec::new()))
+    }
+}
+
+struct Echo(Vec<String>);
+
+impl LinkSession for Echo {
+    fn opened(&mut self, _: Timestamp) -> Vec<Step> {
+        vec![Step::Ready]
+    }
+    fn received(&mut self, frame: Frame, _: Timestamp) -> Vec<Step> {
+        let Frame::Text(key) = frame else { return Vec::new() };
+        let step = Step::Store {
+            receipt: self.0.len() as u64,
+            events: vec![event(&key)],
+        };
+        self.0.push(key);
+        vec![step]
+    }
+    fn stored(&mut self, receipt: u64, stored: bool, _: Timestamp) -> Vec<Step> {
+        let key = self.0[receipt as usize].clone();
+        stored.then_some(Step::Send(Frame::Text(key))).into_iter().collect()
+    }
+    fn next_tick(&self) -> Option<Timestamp> {
+        None
+    }
+    fn tick(&mut self, _: Timestamp) -> Vec<Step> {
+        Vec::new()
+    }
+}
+
+struct Server;
+
+impl SocketProtocol for Server {
+    fn frame(&mut self, _: &SocketHandle, message: Wire) -> Vec<Reply> {
+        let Wire::Text(key) = message else { return Vec::new() };
+        vec![Reply::Acked {
+            key: key.to_string(),
+            answer: Answer {
+                status: 200,
+                body: Vec::new(),
+            },
+        }]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_replicas_one_is_connected_and_the_other_follows() {
+    for t in testing::all().await.unwrap() {
+        let bound = Bound::bind(0).await.unwrap();
+        let hub = Hub::new(1, bound.stop_token());
+        let h = hub.clone();
+        let router = Router::new().route(
+            "/ws",
+            any(move |ws: WebSocketUpgrade| async move {
+                ws.on_upgrade(move |socket| async move { h.serve("bot", socket, Server).await })
+            }),
+        );
+        let served = bound.serve(router);
+        let clock = ManualClock::at(NOW);
+        let replica = async |holder: &str| {
+            let (host, board) = host(&t.store, &clock).await;
+            let (tasks, cancel) = (TaskTracker::new(), CancellationToken::new());
+            let links = Links {
+                links: vec![(app(), Arc::new(OnlyOne(format!("ws://{}/ws", served.addr()))))],
+                board: board.clone(),
+                store: t.store.clone(),
+                inbox: host.inbox.clone(),
+                clock: Arc::new(clock.clone()),
+                metrics: Arc::default(),
+                effects: Arc::default(),
+                holder: holder.into(),
+                seed: 1,
+                options: Options {
+                    standby: Duration::from_millis(100),
+                    ..Options::default()
+                },
+            };
+            links.start(&tasks, &cancel);
+            tasks.close();
+            (board, tasks, cancel)
+        };
+        let standing = |board: &Board| board.get(&app()).unwrap().snapshot().standing.as_str();
+        let limit = Duration::from_secs(10);
+        let (a, a_tasks, a_cancel) = replica("a").await;
+        assert!(hub.wait_live("bot", 1, limit).await, "{}", t.name);
+        let (b, b_tasks, b_cancel) = replica("b").await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!((standing(&a), standing(&b)), ("ready", "standby"), "{}", t.name);
+        assert_eq!(hub.opened(), 1, "it did not even try");
+        let push = async |key: &str| {
+            let frame = vec![Wire::text(key)];
+            hub.carry("bot", limit, |_| (frame, key.to_owned())).await.unwrap()
+        };
+        assert!(push("m1").await.is_ok());
+        // The holder stops: the other one need not wait for the lease to run out.
+        a_cancel.cancel();
+        a_tasks.wait().await;
+        assert!(hub.wait_live("bot", 1, limit).await, "{}", t.name);
+        // The platform knows of the connection a moment before we do.
+        for _ in 0..500 {
+            if standing(&b) == "ready" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!((standing(&a), standing(&b)), ("stopped", "ready"), "{}", t.name);
+        assert!(push("m2").await.is_ok());
+        let (waiting, ..) = crate::inbox::counts(&t.store).await.unwrap();
+        assert_eq!(waiting, 2, "{}", t.name);
+        b_cancel.cancel();
+        b_tasks.wait().await;
+        let row = t
+            .store
+            .query("SELECT term, holder FROM link_lease")
+            .one()
+            .await
+            .unwrap();
+        assert_eq!(
+            (row.get::<i64>("term").unwrap(), row.get::<String>("holder").unwrap()),
+            (2, "b".into())
+        );
+        served.stop().await;
     }
 }

@@ -42,6 +42,8 @@ pub struct Env {
     /// Where a chat is heard and where one may post to it can be two apps with two ids (one
     /// bot listens, another writes). Key and value are (app, chat).
     pub post_to: BTreeMap<(AppId, ChatId), (AppId, ChatId)>,
+    /// What the admin calls a chat that is heard as `(app, chat)`, for platforms that tell no names.
+    pub chat_names: BTreeMap<(AppId, ChatId), String>,
     /// For links in messages; without a trailing slash.
     pub public_url: Option<String>,
     /// How the long connections of this process stand.
@@ -156,6 +158,23 @@ impl Ctx {
 
     pub fn env(&self) -> &Arc<Env> {
         &self.env
+    }
+
+    /// What a chat is called: as its platform says, else as the configuration does, else as the place
+    /// is called that is posted to for it (a group that another app made). `None` when nobody knows.
+    pub async fn chat_name(&mut self, app: &AppId, chat: &ChatId) -> Result<Option<String>, RuleError> {
+        let env = Arc::clone(&self.env);
+        if let Some(name) = self.directory().chat(app, chat).await?.and_then(|c| c.name) {
+            return Ok(Some(name));
+        }
+        if let Some(name) = env.chat_names.get(&(app.clone(), chat.clone())) {
+            return Ok(Some(name.clone()));
+        }
+        let (post_app, post_chat) = env.post_target(app, chat);
+        if (post_app, post_chat) == (app, chat) {
+            return Ok(None);
+        }
+        Ok(self.directory().chat(post_app, post_chat).await?.and_then(|c| c.name))
     }
 
     /// The person whom a mention means. Some platforms hand over the name alone: that is good enough

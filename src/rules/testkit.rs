@@ -263,6 +263,7 @@ pub fn env(apps: Vec<Arc<FakeAdapter>>) -> Arc<Env> {
         lang: Lang::Zh,
         company_name: "海星科技".to_owned(),
         post_to: BTreeMap::new(),
+        chat_names: BTreeMap::new(),
         public_url: None,
         links: Default::default(),
     })

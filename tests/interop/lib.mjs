@@ -66,7 +66,7 @@ export class Sim {
   info = () => this.call('info');
   people = () => this.call('people');
   chats = () => this.call('chats');
-  screen = (chat, viewer, limit = 50) => this.call(`screen?chat=${chat}&viewer=${viewer}&limit=${limit}`);
+  screen = (chat, viewer, limit = 50) => this.call(`screen?${new URLSearchParams({ chat, viewer, limit })}`);
   act = (verb) => this.call('act', verb);
   fault = (fault) => this.call('fault', fault);
   subscribe = (app, url) => this.call('subscribe', { app, url });

@@ -9,6 +9,7 @@ import threading
 import time
 import tomllib
 import urllib.error
+import urllib.parse
 import urllib.request
 
 with open(os.environ["INTEROP_CONFIG"], "rb") as _file:
@@ -82,7 +83,8 @@ class Sim:
         return self.call("chats")
 
     def screen(self, chat, viewer, limit=50):
-        return self.call(f"screen?chat={chat}&viewer={viewer}&limit={limit}")
+        query = urllib.parse.urlencode({"chat": chat, "viewer": viewer, "limit": limit})
+        return self.call(f"screen?{query}")
 
     def act(self, **verb):
         return self.call("act", verb)

@@ -295,7 +295,11 @@ async fn judge(scene: &Scene) -> usize {
         let seen = shown.get(&one.word).copied().unwrap_or(0);
         let entries = booked.get(&one.message).copied().unwrap_or(0);
         if one.acknowledged && (seen == 0 || one.thanks && entries == 0) {
-            lost.push(one);
+            let sql = "SELECT COALESCE(MAX(state), -1) AS n FROM inbox WHERE dedupe = $1";
+            let row = store.query(sql).bind(one.message.as_str()).one().await.unwrap();
+            // Where it ended: -1 means that it was never stored.
+            let state: i64 = row.get("n").unwrap();
+            lost.push((one, format!("shown {seen}, booked {entries}, inbox state {state}")));
         }
         if seen > 1 || entries > 1 {
             duplicated.push(one);

@@ -7,7 +7,7 @@ use hutong_simkit::{Fault, FaultKind, Verb};
 use crate::support::{Db, On, TestBot};
 
 /// The platforms whose simulator keeps long connections.
-const CONNECTED: [On; 1] = [On::Feishu];
+const CONNECTED: [On; 2] = [On::Feishu, On::DingTalk];
 
 const ENTRIES: &str = "SELECT COUNT(*) AS n FROM ledger_tx";
 
@@ -52,8 +52,8 @@ async fn a_company_over_long_connections() {
             // Cut without a word: it is connected again, and nothing is missing.
             bot.sim().fault(fault(FaultKind::DropLink));
             bot.connected().await;
-            bot.asks("u_wu", &group, "感谢 <@u_lin> 一起排查").await;
-            assert_eq!(bot.count(ENTRIES).await, 2, "{}", bot.name);
+            bot.asks("u_wu", &group, "感谢 <@u_chen> 一起排查了死锁").await;
+            assert_eq!(bot.count(ENTRIES).await, 2, "{}: {:?}", bot.name, bot.said(&group));
             let (_, figures) = bot
                 .system()
                 .links
@@ -100,7 +100,7 @@ async fn a_company_over_long_connections() {
             // A restart ends the connection in good order and opens another.
             bot.restart("").await;
             bot.connected().await;
-            bot.asks("u_lin", &group, "感谢 <@u_chen> 审了我的补丁").await;
+            bot.asks("u_chen", &group, "感谢 <@u_lin> 审了我的补丁").await;
             assert_eq!(bot.count(ENTRIES).await, 3, "{}", bot.name);
             bot.finish().await;
         }

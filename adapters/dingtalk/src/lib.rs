@@ -188,7 +188,13 @@ impl Adapter for DingTalk {
     }
 
     fn diagnose<'a>(&'a self, callback: Option<&'a str>) -> BoxFuture<'a, Vec<Finding>> {
-        Box::pin(self.api.diagnose(callback, self.clock.as_ref()))
+        Box::pin(async move {
+            let mut found = self.api.diagnose(callback, self.clock.as_ref()).await;
+            if let Some(stream) = &self.stream {
+                found.push(stream.diagnose().await);
+            }
+            found
+        })
     }
 
     fn statistics<'a>(

@@ -832,6 +832,17 @@ mod tests {
     }
 
     #[test]
+    fn blanks_between_spans_stay() {
+        let spans = vec![
+            Inline::Strong(" +2 ".into()),
+            Inline::Text("  11-24".into()),
+            Inline::Text(" 致谢".into()),
+        ];
+        let card = card(&Message::card("积分").paragraph(spans)).unwrap();
+        assert_eq!(card.params["text1"], "**\\+2**   11\\-24 致谢");
+    }
+
+    #[test]
     fn a_card_has_every_variable() {
         let message = Message::card("公告").line("正文").buttons(vec![Button {
             label: "收到".into(),

@@ -121,6 +121,11 @@ fn tokens(text: &str, ids: &[String], all: bool, counts: &mut Counts) {
 fn markdown(text: &str, ids: &[String], all: bool, escapes: bool) -> Counts {
     let mut counts = Counts::new();
     tokens(text, ids, all, &mut counts);
+    blocks(text, escapes, &mut counts);
+    counts
+}
+
+fn blocks(text: &str, escapes: bool, counts: &mut Counts) {
     let (mut fenced, mut quoted) = (false, false);
     for line in text.split('\n') {
         let mut line = line;
@@ -128,7 +133,7 @@ fn markdown(text: &str, ids: &[String], all: bool, escapes: bool) -> Counts {
         loop {
             let indent = line.chars().take_while(|c| *c == ' ').count();
             if indent >= 4 || line.starts_with('\t') {
-                add(&mut counts, Active::Code);
+                add(counts, Active::Code);
             }
             line = line.trim_start_matches([' ', '\t']);
             match line.strip_prefix('>') {
@@ -136,7 +141,7 @@ fn markdown(text: &str, ids: &[String], all: bool, escapes: bool) -> Counts {
                     depth += 1;
                     // Lines that follow each other are one quote.
                     if depth > 1 || !quoted {
-                        add(&mut counts, Active::Quote);
+                        add(counts, Active::Quote);
                     }
                     line = rest;
                 }
@@ -146,7 +151,7 @@ fn markdown(text: &str, ids: &[String], all: bool, escapes: bool) -> Counts {
         quoted = depth > 0;
         if line.starts_with("```") || line.starts_with("~~~") {
             fenced = !fenced;
-            add(&mut counts, Active::Code);
+            add(counts, Active::Code);
             continue;
         }
         if fenced {
@@ -154,28 +159,27 @@ fn markdown(text: &str, ids: &[String], all: bool, escapes: bool) -> Counts {
         }
         let heading = line.chars().take_while(|c| *c == '#').count();
         if (1..=6).contains(&heading) {
-            add(&mut counts, Active::Heading);
+            add(counts, Active::Heading);
             line = line.get(heading..).unwrap();
         }
         let bare: String = line.chars().filter(|c| *c != ' ').collect();
         if bare.len() >= 3 && ['-', '*', '_', '='].iter().any(|m| bare.chars().all(|c| c == *m)) {
-            add(&mut counts, Active::Rule);
+            add(counts, Active::Rule);
         }
         if line.starts_with("- ") || line.starts_with("* ") || line.starts_with("+ ") {
-            add(&mut counts, Active::Item);
+            add(counts, Active::Item);
             line = line.get(2..).unwrap();
         }
         let digits = line.chars().take_while(char::is_ascii_digit).count();
         let after = line.get(digits..).unwrap();
         if digits > 0 && (after.starts_with(". ") || after.starts_with(") ")) {
-            add(&mut counts, Active::Item);
+            add(counts, Active::Item);
         }
         if line.trim_start().starts_with('|') {
-            add(&mut counts, Active::Table);
+            add(counts, Active::Table);
         }
-        inline(line, escapes, &mut counts);
+        inline(line, escapes, counts);
     }
-    counts
 }
 
 fn inline(line: &str, escapes: bool, counts: &mut Counts) {
@@ -367,14 +371,13 @@ fn shown(message: &Message) -> Vec<Shown> {
 fn counts(list: &[Shown]) -> BTreeMap<(String, bool), (usize, Counts)> {
     let mut out: BTreeMap<(String, bool), (usize, Counts)> = BTreeMap::new();
     for s in list {
+        let mut always = Counts::new();
+        tokens(&s.text, &s.ids, s.all, &mut always);
         for escapes in [true, false] {
-            let found = if s.markdown {
-                markdown(&s.text, &s.ids, s.all, escapes)
-            } else {
-                let mut counts = Counts::new();
-                tokens(&s.text, &s.ids, s.all, &mut counts);
-                counts
-            };
+            let mut found = always.clone();
+            if s.markdown {
+                blocks(&s.text, escapes, &mut found);
+            }
             // Several parts of one kind count together.
             let (pieces, sum) = out.entry((s.place.clone(), escapes)).or_default();
             *pieces += usize::from(!s.text.is_empty());

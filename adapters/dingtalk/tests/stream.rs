@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use hutong_dingtalk::sim::{Quirk, SimAppSpec, SimOptions, StreamTimes, start};
 use hutong_link::LinkNote;
-use hutong_model::{Block, Body, Button, ButtonStyle, ManualClock, Message, OpenError, Timestamp};
+use hutong_model::{Block, Body, Button, ButtonStyle, FindingState, ManualClock, Message, OpenError, Timestamp};
 use hutong_simkit::sockets::SocketState;
 use hutong_simkit::{ChatSel, Fault, FaultKind, Simulator as _, Verb};
 use streamed::{LIMIT, Streamed, link_of, settings_of};
@@ -276,10 +276,7 @@ async fn a_dropped_connection_comes_back_and_a_wrong_secret_says_where_to_look()
     s.no_complaints();
 
     let mut settings = settings_of(&s.sim);
-    settings.set(
-        "client_secret",
-        hutong_model::SettingValue::Secret(hutong_model::Secret::new("wrong")),
-    );
+    settings.set("client_secret", secret("wrong"));
     match link_of(settings, &s.clock).open().await {
         Err(OpenError::Refused { code, text }) => {
             assert_eq!(code, "authFailed");
@@ -585,4 +582,30 @@ async fn a_note_tells_that_the_connection_is_up() {
     assert!(matches!(notes[0], LinkNote::Connecting { attempt: 0 }), "{notes:?}");
     assert!(matches!(notes[1], LinkNote::Ready { .. }), "{notes:?}");
     s.stop().await;
+}
+
+#[tokio::test]
+async fn the_check_asks_the_gateway() {
+    let s = Streamed::new().await;
+    let found = s.adapter.diagnose(Some("http://127.0.0.1:9/hook")).await;
+    let state = |check: &str| found.iter().find(|f| f.check == check).map(|f| f.state);
+    assert_eq!(state("long_connection"), Some(FindingState::Good), "{found:?}");
+    assert_eq!(state("card_template"), Some(FindingState::Good), "{found:?}");
+    let mode = found.iter().find(|f| f.check == "callback").unwrap();
+    assert!(
+        mode.en.contains("Stream mode"),
+        "there is no address to check: {}",
+        mode.en
+    );
+    s.stop().await;
+    let mut settings = settings_of(&s.sim);
+    settings.set("client_secret", secret("wrong"));
+    let found = streamed::adapter_of(settings, &s.clock).diagnose(None).await;
+    let gateway = found.iter().find(|f| f.check == "long_connection").unwrap();
+    assert_eq!(gateway.state, FindingState::Missing);
+    assert!(gateway.en.contains("authFailed"), "{}", gateway.en);
+}
+
+fn secret(text: &str) -> hutong_model::SettingValue {
+    hutong_model::SettingValue::Secret(hutong_model::Secret::new(text))
 }

@@ -123,7 +123,7 @@ impl Page {
         // The text twin: what the list of chats and a notification show instead of the card.
         let twin = escape::defused(&message.plain());
         let twin = escape::cut(twin.trim(), SUMMARY_BYTES).0;
-        if !twin.is_empty() {
+        if index == 0 && !twin.is_empty() {
             card["config"]["summary"] = json!({ "content": twin });
         }
         if let Some(title) = message.title.as_deref() {

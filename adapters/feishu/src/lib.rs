@@ -15,6 +15,7 @@
 //! [`normalise`] and [`content`] translate. Way out: [`calls`] with [`render`], [`card`] and [`escape`], then [`api`],
 //! whose answers [`codes`] explains.
 
+mod answer;
 mod api;
 mod badges;
 mod calls;

@@ -7,7 +7,6 @@ mod reader;
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use hutong_model::{
     Action, Adapter as _, Block, Button, ButtonStyle, CalendarEntry, Chart, ChartKind, ChatId, ChatKind, ChatRef,
@@ -248,10 +247,15 @@ fn long_messages_are_divided_below_the_limits_and_lose_nothing() {
             let body = call(part)["body"].clone();
             let with_key = body.to_string().len() + 50;
             assert!(with_key < 30 * 1024, "{with_key}");
-            seen += body["content"].as_str().unwrap().matches("胡同里").count();
-            if card {
-                assert!(tags(&serde_json::from_str(body["content"].as_str().unwrap()).unwrap()) <= 200);
-            }
+            let content: Value = serde_json::from_str(body["content"].as_str().unwrap()).unwrap();
+            // The preview line of a card says some of it a second time.
+            let said = if card {
+                content["body"].to_string()
+            } else {
+                content.to_string()
+            };
+            seen += said.matches("胡同里").count();
+            assert!(!card || tags(&content) <= 200);
         }
         assert_eq!(seen, 6_000);
     }
@@ -287,190 +291,6 @@ fn tags(value: &Value) -> usize {
         Value::Object(map) => usize::from(map.contains_key("tag")) + map.values().map(tags).sum::<usize>(),
         Value::Array(items) => items.iter().map(tags).sum(),
         _ => 0,
-    }
-}
-
-/// Every call against the request that the platform's own client makes for the same purpose.
-#[test]
-fn calls_have_the_shape_of_the_recorded_requests() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/rest_requests.json");
-    let vectors: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let message = |id: &str| MessageId::new(id).unwrap();
-    let ou = [
-        "ou_9f9d51bc70ef21ca5c14f307980a29d8",
-        "ou_6384e2b2184bcbf58eccf10ca7a6563c",
-    ]
-    .map(user);
-    let ours = "om_x100a0b1c2d3e4f5060718293a4b5c6d7";
-    let theirs = "om_x10083f1535f99ab0bf4e9d02dfd85d3e";
-    let group = ChatRef {
-        id: chat(),
-        kind: ChatKind::Group,
-        name: None,
-    };
-    let cases = [
-        (
-            "message_send_text",
-            Action::Send {
-                to: Target::Chat(chat()),
-                content: Message::text("你好"),
-            },
-        ),
-        (
-            "message_send_post_p2p",
-            Action::Send {
-                to: Target::User(ou[0].clone()),
-                content: Message::text("<x>"),
-            },
-        ),
-        (
-            "message_send_card",
-            Action::Send {
-                to: Target::Chat(chat()),
-                content: Message::card("公告").line("请确认"),
-            },
-        ),
-        (
-            "message_send_image",
-            Action::Send {
-                to: Target::Chat(chat()),
-                content: Message::default().block(Block::Image {
-                    handle: "img_v3_02ab_11112222-3333-4444-5555-66667777888g".into(),
-                    alt: "x".into(),
-                }),
-            },
-        ),
-        (
-            "message_send_file",
-            Action::Send {
-                to: Target::Chat(chat()),
-                content: Message::default().block(Block::Image {
-                    handle: "file_v3_00ab_aaaabbbb-cccc-dddd-eeee-ffff0000111g".into(),
-                    alt: "x".into(),
-                }),
-            },
-        ),
-        (
-            "message_reply_in_thread",
-            Action::Reply {
-                message: message(theirs),
-                chat: group,
-                context: None,
-                content: Message::text("收到"),
-            },
-        ),
-        (
-            "card_patch",
-            Action::UpdateCard {
-                card: message(ours),
-                context: None,
-                content: Message::card("公告").line("请确认"),
-            },
-        ),
-        ("message_recall", Action::Recall { message: message(ours) }),
-        (
-            "reaction_add",
-            Action::React {
-                message: message(theirs),
-                emoji: "THUMBSUP".into(),
-            },
-        ),
-        (
-            "chat_create",
-            Action::CreateChat {
-                name: "研发一部".into(),
-                owner: ou[0].clone(),
-                members: ou.to_vec(),
-                description: Some("部门群".into()),
-            },
-        ),
-        (
-            "chat_update",
-            Action::RenameChat {
-                chat: chat(),
-                name: "研发一部（新）".into(),
-            },
-        ),
-        ("chat_disband", Action::Disband { chat: chat() }),
-        (
-            "members_add",
-            Action::AddMembers {
-                chat: chat(),
-                users: ou.to_vec(),
-            },
-        ),
-        (
-            "members_remove",
-            Action::RemoveMembers {
-                chat: chat(),
-                users: vec![ou[1].clone()],
-            },
-        ),
-        ("members_list", Action::ListMembers { chat: chat() }),
-        ("message_read_users", Action::Readers { message: message(ours) }),
-        (
-            "pin_create",
-            Action::Pin {
-                message: message(theirs),
-            },
-        ),
-        (
-            "urgent_app",
-            Action::Urgent {
-                message: message(ours),
-                users: ou.to_vec(),
-            },
-        ),
-    ];
-    // What we leave to its default, or cannot say in the model.
-    let left_out = [
-        "group_message_type",
-        "join_message_visibility",
-        "leave_message_visibility",
-        "membership_approval",
-        "at_all_permission",
-        "reply_in_thread",
-        "uuid",
-    ];
-    for (name, action) in cases {
-        let vector = vectors["cases"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|c| c["name"] == name)
-            .unwrap();
-        let prepared = adapter().prepare(&action).unwrap();
-        assert_eq!(prepared.len(), 1, "{name}");
-        let ours = call(&prepared[0]);
-        assert_eq!(ours["method"], vector["method"], "{name}");
-        let path = vector["path"].as_str().unwrap();
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        assert_eq!(ours["path"], path, "{name}");
-        let our_query: BTreeSet<String> = ours["query"]
-            .as_array()
-            .map(|q| q.iter().map(|p| p[0].as_str().unwrap().to_owned()).collect())
-            .unwrap_or_default();
-        let their_query: BTreeSet<String> = query
-            .split('&')
-            .filter_map(|p| p.split_once('='))
-            .map(|(k, _)| k.to_owned())
-            .filter(|k| k != "uuid")
-            .collect();
-        assert_eq!(our_query, their_query, "{name}");
-        let keys = |body: &Value| -> BTreeSet<String> {
-            let keys = body
-                .as_object()
-                .map(|o| o.keys().cloned().collect::<BTreeSet<_>>())
-                .unwrap_or_default();
-            keys.into_iter().filter(|k| !left_out.contains(&k.as_str())).collect()
-        };
-        assert_eq!(keys(&ours["body"]), keys(&vector["body"]), "{name}");
-        let place = match name {
-            "chat_create" => "query_uuid",
-            n if n.starts_with("message_send") || n.starts_with("message_reply") => "body_uuid",
-            _ => "none",
-        };
-        assert_eq!(ours["key"], place, "{name}: the key belongs there");
     }
 }
 

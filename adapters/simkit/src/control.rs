@@ -5,7 +5,7 @@
 //! SIM=http://127.0.0.1:18701            # printed by `hutong simulate`
 //!
 //! curl $SIM/_sim/                       # this page in short
-//! curl $SIM/_sim/info                   # platform, address, apps
+//! curl $SIM/_sim/info                   # platform, address, apps, live long connections
 //! curl $SIM/_sim/people                 # who works here
 //! curl $SIM/_sim/chats                  # groups and private chats
 //! curl "$SIM/_sim/screen?chat=CHAT&viewer=u_chen&limit=20"
@@ -39,6 +39,7 @@
 //! Loopback only: the server binds 127.0.0.1, and a request whose `Host` or `Origin` is not loopback
 //! is refused, so that no web page in a browser on this machine can drive it.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ const MAX_LIMIT: usize = 1000;
 const HELP: &str = "\
 Control interface of a simulated platform (loopback only)
 
-GET  /_sim/info                          platform, address, apps
+GET  /_sim/info                          platform, address, apps, live long connections by app
 GET  /_sim/people                        the directory
 GET  /_sim/chats                         groups and private chats
 GET  /_sim/screen?chat=&viewer=&limit=   what a person sees, oldest first
@@ -83,6 +84,7 @@ Verbs: say react recall click read join leave transfer hire quit create_chat add
 Chats in a verb: {\"chat\": \"CHAT\"} or {\"direct_with\": \"APP\"}
 In a text: <@USERID> a person, <@bot> or <@APP> the bot, <@all> everyone
 Faults: delay status code accept_then_cut cut lose_callback duplicate revoke_tokens
+        mute_link zombie_link drop_link announce_link evict_link (\"path\": app ids that contain it)
 ";
 
 #[derive(Clone)]
@@ -203,6 +205,7 @@ async fn info(State(c): State<Control>) -> Json<serde_json::Value> {
         "platform": c.sim.platform(),
         "base_url": c.sim.base_url(),
         "apps": apps,
+        "links": c.sim.links().into_iter().collect::<BTreeMap<_, _>>(),
         "revision": *c.sim.revision().borrow(),
     }))
 }

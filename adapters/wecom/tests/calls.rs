@@ -578,6 +578,16 @@ async fn a_menu_is_set_within_its_limits() {
         .await
         .unwrap();
     assert_eq!(w.calls("/cgi-bin/menu/create"), 1);
+    w.sim.press_menu("linjie", "oa", "反馈给我们").await.unwrap();
+    let (_, event) = w.take().pop().unwrap();
+    assert_eq!(
+        event.body,
+        Body::Menu {
+            user: user("linjie"),
+            key: "feedback".into()
+        }
+    );
+    assert!(w.sim.press_menu("linjie", "oa", "没有的").await.is_err());
     for bad in [
         vec![],
         vec![click("a", "k"); 4],
@@ -670,4 +680,94 @@ async fn a_notice_needs_no_callback_and_gives_no_code() {
     sent(deliver(&w.robot, &to_chat("rob", notice), &key(2)).await);
     assert!(words(&w.last(&id, "wangwu")).contains("[周报]"));
     w.clean();
+}
+
+#[tokio::test]
+async fn a_code_updates_once_within_three_days() {
+    let w = world().await;
+    let vote = Message::card("投票")
+        .line("去哪里")
+        .buttons(buttons(&[("爬山", "a"), ("露营", "b")]));
+    let card = sent(deliver(&w.app, &to_user("linjie", vote.clone()), &key(1)).await)
+        .message
+        .unwrap();
+    let update = |context: Option<String>, words: &str| Action::UpdateCard {
+        card: card.clone(),
+        context,
+        content: Message::card("投票").line(words),
+    };
+    let chat = w.sim.chats()[0].id.clone();
+    // Without a click: once, with the code of the sending.
+    sent(deliver(&w.app, &update(None, "已截止"), &key(2)).await);
+    assert!(words(&w.last(&chat, "linjie")).contains("已截止"));
+    let again = deliver(&w.app, &update(None, "再改"), &key(3)).await;
+    assert!(rejected_with(&again, "60140"), "{again:?}");
+    // A click brings a code of its own, good for one update within 72 hours.
+    let second = sent(deliver(&w.app, &to_user("linjie", vote.clone()), &key(4)).await);
+    assert!(second.message.is_some());
+    let item = w.last(&chat, "linjie").id;
+    w.click("linjie", &item, "a", &[]).await.unwrap();
+    let first = w.clicked();
+    w.click("linjie", &item, "b", &[]).await.unwrap();
+    let other = w.clicked();
+    assert_eq!(first.card, other.card);
+    let context = |click: &CardClick| click.reply_context.clone();
+    w.clock.advance(Duration::from_secs(72 * 3600 - 1));
+    sent(deliver(&w.app, &update(context(&first), "你选了爬山"), &key(5)).await);
+    assert!(words(&w.last(&chat, "linjie")).contains("你选了爬山"));
+    assert!(w.click("linjie", &item, "a", &[]).await.is_err(), "the button is grey");
+    w.clock.advance(Duration::from_secs(1));
+    let late = deliver(&w.app, &update(context(&other), "太晚"), &key(6)).await;
+    let Outcome::Rejected { code, text } = late else {
+        panic!()
+    };
+    assert_eq!(code, "60140");
+    assert!(text.contains("72"), "{text}");
+    // Whoever has left is named in the answer, which is a list here.
+    sent(deliver(&w.app, &to_user("wangwu", vote), &key(7)).await);
+    let chat = w
+        .sim
+        .chats()
+        .into_iter()
+        .find(|c| c.person.as_deref() == Some("wangwu"))
+        .unwrap()
+        .id;
+    let item = w.last(&chat, "wangwu").id;
+    w.click("wangwu", &item, "a", &[]).await.unwrap();
+    let click = w.clicked();
+    w.sim
+        .act(Verb::Quit {
+            person: "wangwu".into(),
+        })
+        .await
+        .unwrap();
+    let failed = sent(deliver(&w.app, &update(context(&click), "x"), &key(8)).await).failed;
+    assert_eq!(
+        (failed[0].receiver.as_str(), failed[0].code.as_str()),
+        ("wangwu", "invaliduser")
+    );
+}
+
+#[tokio::test]
+async fn a_message_to_a_person_is_taken_back_within_a_day() {
+    let w = world().await;
+    let send = |n: usize| to_user("linjie", Message::text(format!("第 {n} 条")));
+    let recall = |receipt: Receipt| Action::Recall {
+        message: receipt.message.unwrap(),
+    };
+    let first = sent(deliver(&w.app, &send(1), &key(1)).await);
+    let second = sent(deliver(&w.app, &send(2), &key(2)).await);
+    sent(deliver(&w.app, &recall(first), &key(3)).await);
+    let chat = w.sim.chats()[0].id.clone();
+    let recalled: Vec<bool> = w.screen(&chat, "linjie").iter().map(|i| i.recalled).collect();
+    assert_eq!(recalled, [true, false]);
+    w.clock.advance(Duration::from_secs(24 * 3600 + 1));
+    let late = deliver(&w.app, &recall(second), &key(4)).await;
+    assert!(rejected_with(&late, "42052"), "{late:?}");
+    // A post into a group has no id to take it back by.
+    let chat = sent(deliver(&w.app, &create(&["chenchen", "linjie"]), &key(5)).await)
+        .chat
+        .unwrap();
+    let post = sent(deliver(&w.app, &to_chat(chat.as_str(), Message::text("x")), &key(6)).await);
+    assert_eq!(post.message, None);
 }

@@ -196,6 +196,16 @@ fn robot() -> WeCom {
     WeCom::new(common::build("wecom_webhook", settings)).unwrap()
 }
 
+/// An AI bot on its long connection.
+fn linked() -> WeCom {
+    let settings = Settings::default()
+        .with("name", common::text("RobotA"))
+        .with("receive", common::text("long_connection"))
+        .with("bot_id", common::text("AIBOT-TEST-0001"))
+        .with("secret", common::secret("S"));
+    WeCom::new(common::build("wecom_aibot", settings)).unwrap()
+}
+
 /// Every kind of block with the text at every place that takes one, one message per place, so that a
 /// failure names it. Only the text differs between a hostile and a harmless run.
 fn messages(t: &str) -> Vec<(&'static str, Message)> {
@@ -378,9 +388,9 @@ fn messages(t: &str) -> Vec<(&'static str, Message)> {
     ]
 }
 
-/// Everything the three doors would send for a text, by place.
-fn sent(t: &str, doors: &[WeCom; 3]) -> Vec<(String, Found)> {
-    let [app, bot, robot] = doors;
+/// Everything the doors would send for a text, by place.
+fn sent(t: &str, doors: &[WeCom; 4]) -> Vec<(String, Found)> {
+    let [app, bot, robot, linked] = doors;
     let direct = || ChatRef {
         id: ChatId::new("linjie").unwrap(),
         kind: ChatKind::Direct,
@@ -400,6 +410,11 @@ fn sent(t: &str, doors: &[WeCom; 3]) -> Vec<(String, Found)> {
             format!("group: {place}"),
             app,
             to(Target::Chat(ChatId::new("c1").unwrap())),
+        ));
+        all.push((
+            format!("linked: {place}"),
+            linked,
+            to(Target::Chat(ChatId::new("wr1").unwrap())),
         ));
         all.push((
             format!("robot: {place}"),
@@ -500,7 +515,7 @@ fn unseen(c: char) -> bool {
 
 #[test]
 fn no_text_of_the_corpus_becomes_active_anywhere() {
-    let doors = [common::app(), common::bot(), robot()];
+    let doors = [common::app(), common::bot(), robot(), linked()];
     let ours: usize = sent("甲乙", &doors)
         .iter()
         .map(|(_, f)| f.values().sum::<usize>())
@@ -549,7 +564,7 @@ fn no_text_of_the_corpus_becomes_active_anywhere() {
         .map(|line| line.chars().take(300).collect())
         .collect();
     assert!(active.is_empty(), "{} active:\n{}", active.len(), shown.join("\n"));
-    assert!(texts >= 300 && places > 300 * 180, "{texts} texts at {places} places");
+    assert!(texts >= 300 && places > 300 * 220, "{texts} texts at {places} places");
 }
 
 #[test]

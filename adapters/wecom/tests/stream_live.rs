@@ -299,6 +299,57 @@ async fn whoever_opens_the_private_chat_is_welcomed_once() {
 }
 
 #[tokio::test]
+async fn late_acknowledgements_and_repeated_callbacks() {
+    let (sim, _, group) = platform().await;
+    let p = Program::start(&sim, |_| {});
+    assert!(sim.wait_link("aib", SOON).await);
+    until(|| p.bot.can_deliver().then_some(())).await;
+    let fault = |path: &str, callbacks, kind| {
+        sim.fault(Fault {
+            path: path.into(),
+            callbacks,
+            times: 1,
+            kind,
+        });
+    };
+    fault("", true, FaultKind::Duplicate { times: 2 });
+    let verb = Verb::Say {
+        person: "chenchen".into(),
+        chat: ChatSel::Chat(group.clone()),
+        text: "<@bot> 早".into(),
+        reply_to: None,
+    };
+    assert_eq!(sim.act(verb).await.unwrap().callbacks_ok, 2);
+    until(|| (p.host.seen.lock().unwrap().len() == 2).then_some(())).await;
+    {
+        let seen = p.host.seen.lock().unwrap();
+        assert_eq!(seen[0].key, seen[1].key, "the inbox takes it once");
+    }
+    let message = p.message().await;
+    fault("aibot_respond_msg", false, FaultKind::Delay { ms: 150 });
+    let begin = Instant::now();
+    let (slow, quick) = (
+        reply(&message, Message::text("慢")),
+        to_chat(&group, Message::text("快")),
+    );
+    let (slow_key, quick_key) = (key(1), key(2));
+    let (slow, quick) = tokio::join!(
+        async { (deliver(&p.bot, &slow, &slow_key).await, begin.elapsed()) },
+        async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            (deliver(&p.bot, &quick, &quick_key).await, begin.elapsed())
+        }
+    );
+    sent(slow.0);
+    sent(quick.0);
+    assert!(
+        quick.1 < slow.1 && slow.1 >= Duration::from_millis(150),
+        "nobody waits for another's answer"
+    );
+    p.stop().await;
+}
+
+#[tokio::test]
 async fn a_takeover_is_reported_and_not_fought() {
     let (sim, _, group) = platform().await;
     let first = Program::start(&sim, |_| {});

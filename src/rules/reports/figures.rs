@@ -163,7 +163,7 @@ impl ReportsRule {
         let earlier = super::weeks::before(period, self.calendar.workdays.as_ref());
         let before = self.figures(ctx, app, chat, &earlier).await?;
         let before = Some(before).filter(|b| !b.nothing() && b.class == this.class);
-        let group = ctx.directory().chat(app, chat).await?.and_then(|c| c.name);
+        let group = ctx.chat_name(app, chat).await?;
         let today = ctx.local(ctx.now()).date_naive();
         let open = period.open(today);
         let workdays = if open {

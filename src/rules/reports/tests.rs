@@ -375,14 +375,29 @@ async fn no_rate_where_not_all_is_seen() {
         (app_id("wc"), ChatId::new("oc_1").unwrap()),
         (app_id("fs"), ChatId::new("posted").unwrap()),
     );
+    Arc::get_mut(&mut env)
+        .unwrap()
+        .chat_names
+        .insert((app_id("wc"), ChatId::new("oc_1").unwrap()), "销售一群".to_owned());
     town.w.env = env;
     town.w.now = at("2026-11-17T10:00");
     for n in 0..7 {
         town.post("wc", &format!("u{n}"), "怎么请假?", With::default()).await;
     }
+    // What the platform does not tell, the admin does.
+    let mut tx = t.store.begin().await.unwrap();
+    tx.query("UPDATE chat SET name = NULL WHERE app = 'wc'")
+        .execute()
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
     let left = town.tick("2026-11-23T10:00").await;
     let card = left.to("chat posted");
     assert!(card.contains("机器人互动 7 人 · 7 次"), "{card}");
+    assert!(
+        card.contains("【销售一群 | "),
+        "the platform tells no name, the admin does: {card}"
+    );
     assert!(
         !card.contains("参与率 ") && !card.contains("提问") && card.contains("仅@机器人"),
         "{card}"

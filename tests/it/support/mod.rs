@@ -91,6 +91,7 @@ pub fn org() -> Org {
 pub struct Stage {
     pub on: On,
     pub sim: Arc<dyn Simulator>,
+    long: bool,
     _served: Option<Served>,
 }
 
@@ -160,6 +161,7 @@ impl Stage {
         Self {
             on,
             sim,
+            long,
             _served: served,
         }
     }
@@ -182,6 +184,9 @@ impl Stage {
                 app.kind
             ));
             out.push_str(&settings_toml(app.kind, &app.settings));
+            if self.long && app.settings.text("receive").is_none() {
+                out.push_str("receive = \"long_connection\"\n");
+            }
         }
         out
     }

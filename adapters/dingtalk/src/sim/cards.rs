@@ -124,7 +124,9 @@ impl Ctx<'_> {
             .and_then(Value::as_object)
             .ok_or_else(|| no("param.openDeliverModelEmpty", deliver))?;
         let robot = self.state.app(&self.app).map(|a| a.spec.robot_code.as_str());
-        if deliver.get("robotCode").and_then(Value::as_str) != robot {
+        let named = deliver.get("robotCode").and_then(Value::as_str);
+        // The platform's own client leaves it out in a private chat; then the app's robot is meant.
+        if named != robot && (group || named.is_some()) {
             return Err(no("param.openDeliverModelError", "robotCode"));
         }
         let chat = if group {

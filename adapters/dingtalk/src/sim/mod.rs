@@ -15,6 +15,7 @@ mod api_new;
 mod api_old;
 mod cards;
 mod company;
+mod contact;
 mod group_events;
 mod notices;
 mod push;
@@ -261,6 +262,8 @@ fn route(path: &str) -> &str {
         "/v1.0/orgCulture/honors/{honorId}/grant"
     } else if path.starts_with("/v1.0/orgCulture/honors/") {
         "/v1.0/orgCulture/honors/{honorId}/recall"
+    } else if path.starts_with("/v1.0/contact/users/") && !path.ends_with("/search") {
+        "/v1.0/contact/users/{unionId}"
     } else if path.starts_with("/v1.0/calendar/users/") {
         "/v1.0/calendar/users/{unionId}/calendars/primary/events"
     } else {

@@ -13,7 +13,7 @@ mod session;
 
 use std::sync::Arc;
 
-use hutong_model::{BoxFuture, Endpoint, Link, LinkSession, LinkSpec, OpenError, Timestamp};
+use hutong_model::{BoxFuture, Endpoint, Finding, FindingState, Link, LinkSession, LinkSpec, OpenError, Timestamp};
 use serde_json::Value;
 
 use crate::config::{Config, loopback};
@@ -43,6 +43,36 @@ impl Stream {
         Self {
             config: Arc::new(config),
             client,
+        }
+    }
+
+    /// Whether a connection would be given. The ticket is thrown away.
+    pub async fn diagnose(&self) -> Finding {
+        match open::open(&self.client, &self.config).await {
+            Ok(_) => Finding::new(
+                "long_connection",
+                FindingState::Good,
+                "平台给出了 Stream 连接地址",
+                "the platform gives an address for the Stream connection",
+            ),
+            Err(OpenError::Refused { code, text }) => Finding::new(
+                "long_connection",
+                FindingState::Missing,
+                format!("Stream 连接被拒绝（{code}）：{text}"),
+                format!("the Stream connection is refused ({code}): {text}"),
+            ),
+            Err(OpenError::Unavailable { reason, .. }) => Finding::new(
+                "long_connection",
+                FindingState::Missing,
+                format!(
+                    "连不上 Stream 网关（{reason}）：放行到 {} 和 wss-open-connection.dingtalk.com 的 443 端口",
+                    self.config.api.host_str().unwrap_or("api.dingtalk.com")
+                ),
+                format!(
+                    "no Stream gateway ({reason}): allow port 443 to {} and wss-open-connection.dingtalk.com",
+                    self.config.api.host_str().unwrap_or("api.dingtalk.com")
+                ),
+            ),
         }
     }
 }

@@ -173,7 +173,7 @@ pub fn settings_of(sim: &DingTalkSim) -> Settings {
         .with("receive", SettingValue::Text("long_connection".into()))
 }
 
-fn adapter_of(settings: Settings, clock: &ManualClock) -> Arc<dyn Adapter> {
+pub fn adapter_of(settings: Settings, clock: &ManualClock) -> Arc<dyn Adapter> {
     (hutong_dingtalk::ENTRY.build)(Build {
         app: AppId::new("dt").unwrap(),
         company: CompanyId::new("c").unwrap(),

@@ -383,6 +383,32 @@ fn mentions(world: &World, app: &str, markdown: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether a content pings everybody in one of the ways of feishu.md 6.2. Only where it is interpreted:
+/// the same letters in a literal node are text.
+pub fn mentions_everyone(kind: &str, content: &str) -> bool {
+    fn inside(value: &Value) -> bool {
+        match value {
+            Value::Object(map) => match map.get("tag").and_then(Value::as_str) {
+                Some("at") => map.get("user_id").is_some_and(|id| id == "all"),
+                Some("markdown" | "lark_md") => map
+                    .get("content")
+                    .and_then(Value::as_str)
+                    .is_some_and(|c| c.contains("<at id=all>")),
+                _ => map.values().any(inside),
+            },
+            Value::Array(items) => items.iter().any(inside),
+            _ => false,
+        }
+    }
+    let value: Value = serde_json::from_str(content).unwrap_or_default();
+    match kind {
+        "text" => value["text"]
+            .as_str()
+            .is_some_and(|t| t.contains("<at user_id=\"all\">")),
+        _ => inside(&value),
+    }
+}
+
 /// The answer to a click: a toast, a card, both or nothing (feishu.md 2.8).
 pub fn click_answer(world: &World, app: &str, status: u16, body: &[u8]) -> Result<Value, String> {
     if status != 200 {

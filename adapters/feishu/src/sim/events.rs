@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::rest_directory::{inside, sees};
 use super::state::{Author, Mentioned, Msg, TENANT, World, bot_open_id, open_department_id, open_id};
 
 /// An event for one app, not sealed yet.
@@ -305,11 +306,12 @@ pub fn user_object(world: &World, app: &str, user: &str, id_type: &str) -> Value
     object
 }
 
-/// Every app has the whole company in its contact scope.
+/// To the apps that have the person in their contact scope.
 pub fn person(world: &World, kind: &'static str, user: &str, old: &Value, at: i64) -> Vec<Push> {
     world
         .apps
         .keys()
+        .filter(|app| sees(world, app, user))
         .map(|app| {
             let mut object = user_object(world, app, user, "open_id");
             // The documentation says that these two leave the departments out.
@@ -336,6 +338,56 @@ pub fn person(world: &World, kind: &'static str, user: &str, old: &Value, at: i6
             }
         })
         .collect()
+}
+
+/// A department was made, renamed or taken away; `old` holds what was changed.
+pub fn department(world: &World, kind: &'static str, id: &str, object: &Value, old: &Value, at: i64) -> Vec<Push> {
+    world
+        .apps
+        .keys()
+        .filter(|app| inside(world, app, id).is_ok())
+        .map(|app| {
+            let mut event = json!({ "object": object });
+            if old.is_object() {
+                event["old_object"] = old.clone();
+                event["old_object"]["open_department_id"] = object["open_department_id"].clone();
+            }
+            Push {
+                app: app.clone(),
+                kind,
+                event,
+                at,
+                about: id.to_owned(),
+            }
+        })
+        .collect()
+}
+
+/// The part of the directory that an app may see has changed.
+pub fn scope(app: &str, at: i64) -> Push {
+    let nothing = json!({ "departments": [], "users": [], "user_groups": [] });
+    Push {
+        app: app.to_owned(),
+        kind: "contact.scope.updated_v3",
+        event: json!({ "added": nothing, "removed": nothing }),
+        at,
+        about: app.to_owned(),
+    }
+}
+
+/// An entry of the bot's menu; the time is a number of seconds here.
+pub fn menu(world: &World, app: &str, person: &str, key: &str, at: i64) -> Push {
+    Push {
+        app: app.to_owned(),
+        kind: "application.bot.menu_v6",
+        event: json!({
+            "operator": { "operator_name": world.name(person), "operator_id": world.ids(app, person) },
+            "event_key": key,
+            "timestamp": at / 1000,
+        }),
+        at,
+        about: key.to_owned(),
+    }
 }
 
 /// A department as the directory answers it.

@@ -9,7 +9,9 @@
 //! connection is in [`stream`].
 
 mod acts;
+mod admin;
 mod check;
+mod console;
 mod events;
 mod pbbp2;
 mod rest;
@@ -186,6 +188,7 @@ pub async fn start(options: SimOptions) -> Result<(Arc<FeishuSim>, Served), SimE
     let mut router = sim
         .router()
         .merge(stream::control(&sim))
+        .merge(console::router(&sim))
         .merge(control::router(sim.clone(), bound.stop_token()));
     if let Some(extra) = options.extra {
         router = router.merge(extra);
@@ -202,45 +205,6 @@ impl FeishuSim {
             rest::envelope_error(code, text, None)
         });
         router.merge(with_faults(stream::router(self), self.faults.clone(), stream::envelope))
-    }
-
-    /// A badge of the company, as an admin makes it in the admin console.
-    pub fn add_badge(&self, badge: &str) {
-        self.world().badges.entry(badge.to_owned()).or_default();
-    }
-
-    /// Who wears a badge, by user id.
-    pub fn badge_people(&self, badge: &str) -> Vec<String> {
-        let world = self.world();
-        let lists = world.badges.get(badge).into_iter().flatten();
-        lists.flat_map(|g| g.people.iter().cloned()).collect()
-    }
-
-    /// Changes an app as its developer does: scopes, contact scope, state.
-    pub fn change_app(&self, app: &str, change: impl FnOnce(&mut SimAppOptions)) {
-        if let Some(app) = self.world().apps.get_mut(app) {
-            change(&mut app.options);
-        }
-    }
-
-    /// A person sends an image or a file. `kind` is `image`, `file`, `audio`, `media` or `sticker`.
-    pub async fn attach(
-        &self,
-        person: &str,
-        chat: &str,
-        kind: &'static str,
-        name: &str,
-        bytes: Vec<u8>,
-    ) -> Result<Done, SimError> {
-        let now = self.clock.now();
-        let (mut done, pushes) = acts::attach(&mut self.world(), person, chat, kind, name, bytes, now)?;
-        self.changed();
-        for push in pushes {
-            if let Some(delivered) = self.push(push, true).await {
-                delivered.add_to(&mut done);
-            }
-        }
-        Ok(done)
     }
 
     fn world(&self) -> MutexGuard<'_, World> {

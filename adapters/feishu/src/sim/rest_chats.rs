@@ -66,7 +66,7 @@ fn chat_object(world: &World, app: &str, chat: &Chat, kind: &str) -> Value {
         "description": chat.description,
         "add_member_permission": "all_members",
         "share_card_permission": "allowed",
-        "at_all_permission": "all_members",
+        "at_all_permission": if chat.at_all_forbidden { "only_owner" } else { "all_members" },
         "edit_permission": "all_members",
         "group_message_type": "chat",
         "chat_mode": if chat.group { "group" } else { "p2p" },

@@ -115,7 +115,7 @@ pub fn contact(world: &World, call: &Call, rest: &[&str]) -> Handled {
 }
 
 /// The departments in the contact scope, those below them included; the root only with the whole company.
-fn inside(world: &World, app: &str, id: &str) -> Result<(), Refusal> {
+pub fn inside(world: &World, app: &str, id: &str) -> Result<(), Refusal> {
     let Some(scope) = world.contact_scope(app) else {
         return Ok(());
     };
@@ -130,7 +130,7 @@ fn inside(world: &World, app: &str, id: &str) -> Result<(), Refusal> {
     }
 }
 
-fn sees(world: &World, app: &str, user: &str) -> bool {
+pub fn sees(world: &World, app: &str, user: &str) -> bool {
     let Some(scope) = world.contact_scope(app) else {
         return true;
     };

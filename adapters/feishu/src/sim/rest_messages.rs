@@ -128,6 +128,9 @@ fn store(sim: &FeishuSim, world: &mut World, call: &Call, chat: String, parent: 
         return ok(object);
     }
     check::message(world, &call.app, kind, content, call.body_len)?;
+    if world.chats.get(&chat).is_some_and(|c| c.at_all_forbidden) && check::mentions_everyone(kind, content) {
+        return refuse(230_018, "These operations are NOT allowed at current group settings.");
+    }
     sim.to_place(&chat, call.now, 230_020)?;
     let mut message = world.new_message(&chat, Author::App(call.app.clone()), kind, content.to_owned(), call.now);
     message.mentions = mentions(world, &call.app, kind, content);

@@ -76,6 +76,8 @@ pub struct Chat {
     pub apps: Vec<String>,
     pub items: Vec<String>,
     pub pins: Vec<String>,
+    /// Only the owner may mention everybody.
+    pub at_all_forbidden: bool,
     pub disbanded: bool,
     pub created: i64,
 }

@@ -4,7 +4,9 @@
 mod actions;
 mod clicks;
 mod faults;
+mod reads;
 mod recorded;
+mod requests;
 mod stage;
 mod stream;
 mod talk;

@@ -11,6 +11,7 @@
 
 mod act;
 mod api;
+mod command;
 mod contacts;
 mod customers;
 mod events;
@@ -24,6 +25,7 @@ mod seal;
 mod show;
 mod state;
 mod stream;
+mod upload;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,11 +1,14 @@
 //! The app's own page, its menu, calendars and schedules (documents 90227, 90231; official API
 //! catalogue: AddCalendar, AddSchedule).
 
+use hutong_simkit::{Done, SimError};
 use serde_json::{Value, json};
 
-use super::Core;
 use super::api::{Answer, Params, no, text};
+use super::reply::Context;
+use super::seal::cdata;
 use super::state::App;
+use super::{Core, WeComSim};
 
 impl Core {
     pub(super) fn agent(&self, app: &App, params: &Params) -> Answer {
@@ -130,5 +133,55 @@ fn entry(button: &Value, kind: i64, key: i64, url: i64) -> Result<(), (i64, Stri
         "view" if (1..=1024).contains(&text(button, "url").len()) => Ok(()),
         "view" => no(url, "url: 1 to 1024 bytes"),
         _ => no(kind, "invalid button type"),
+    }
+}
+
+impl WeComSim {
+    /// A person presses an entry of the app's menu.
+    pub async fn press_menu(&self, person: &str, app: &str, name: &str) -> Result<Done, SimError> {
+        let done = self.core.press_menu(person, app, name).await;
+        self.core.changed();
+        done
+    }
+}
+
+impl Core {
+    async fn press_menu(&self, person: &str, app: &str, name: &str) -> Result<Done, SimError> {
+        let (app, from, entry) = {
+            let state = self.state();
+            let app = state
+                .app(app)
+                .cloned()
+                .ok_or_else(|| SimError::NotFound(format!("app {app}")))?;
+            let from = state
+                .reachable(&app, person)
+                .ok_or_else(|| SimError::NotFound(format!("person {person} in the app's visible range")))?;
+            let menu = state.menus.get(&app.agent_id).cloned().unwrap_or_default();
+            let list = |v: &Value, name: &str| v.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+            let entry = list(&menu, "button")
+                .into_iter()
+                .flat_map(|button| match list(&button, "sub_button") {
+                    below if below.is_empty() => vec![button],
+                    below => below,
+                })
+                .find(|button| text(button, "name") == name)
+                .ok_or_else(|| SimError::Refused(format!("the menu has no entry {name}")))?;
+            (app, from, entry)
+        };
+        let (event, key) = match text(&entry, "type") {
+            "click" => ("click", text(&entry, "key")),
+            _ => ("view", text(&entry, "url")),
+        };
+        let fields = format!(
+            "<MsgType>{}</MsgType><Event>{}</Event><EventKey>{}</EventKey>",
+            cdata("event"),
+            cdata(event),
+            cdata(key)
+        );
+        let mut done = Done::default();
+        let label = format!("{event} {key} by {from}");
+        self.app_event(&app, &from, &label, &fields, Context::Nothing, &mut done)
+            .await;
+        Ok(done)
     }
 }
