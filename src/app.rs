@@ -28,7 +28,7 @@ use crate::delivery::{Delivery, DeliveryMetrics, DeliveryOptions};
 use crate::dispatch::{Ages, Dispatcher};
 use crate::inbox::worker::{InboxSink, Pace, WorkMetrics, Worker};
 use crate::inbox::{Inbox, InboxOptions};
-use crate::ingress::{self, Ingress, IngressMetrics};
+use crate::ingress::{self, InFlight, Ingress, IngressMetrics};
 use crate::link::Links;
 use crate::link::board::Board;
 use crate::rules::columns::when::Calendar;
@@ -163,6 +163,7 @@ impl Hutong {
             clock: clock.clone(),
             metrics: Arc::new(IngressMetrics::default()),
             max_body: config.limits.body_bytes,
+            in_flight: InFlight::new(config.limits.in_flight_bytes),
         });
         Ok(Self {
             config: Arc::new(config),

@@ -53,7 +53,7 @@ fn append_text(rows: usize) -> Cow<'static, str> {
 }
 
 fn append_sized(rows: usize) -> String {
-    let row = format!("({})", vec!["?"; WIDTH].join(","));
+    let row = format!("({})", ["?"; WIDTH].join(","));
     let all = vec![row; rows].join(",");
     format!("INSERT INTO inbox ({COLUMNS}) SELECT * FROM (VALUES {all}) WHERE column1 IS NOT NULL")
 }
