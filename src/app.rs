@@ -162,6 +162,7 @@ impl Hutong {
             clock: clock.clone(),
             metrics: Arc::new(IngressMetrics::default()),
             max_body: config.limits.body_bytes,
+            trace: trace.clone(),
         });
         Ok(Self {
             config: Arc::new(config),
@@ -213,6 +214,7 @@ impl Hutong {
             holder: format!("{:016x}", rng.next_u64()),
             seed: rng.next_u64(),
             options: hutong_link::Options::default(),
+            trace: self.trace.clone(),
         }
         .start(tasks, cancel);
     }

@@ -19,6 +19,7 @@ use axum::routing::any;
 use hutong_model::{Adapter, Answer, Clock, RawRequest, Received, Rejection};
 
 use crate::inbox::Inbox;
+use crate::trace::{Trace, Via};
 
 pub use serve::{Limits, Peer, serve};
 
@@ -33,6 +34,8 @@ pub struct Ingress {
     pub metrics: Arc<IngressMetrics>,
     /// Largest callback that is read, in bytes.
     pub max_body: usize,
+    /// Told how events came.
+    pub trace: Trace,
 }
 
 /// Counters since start.
@@ -119,10 +122,12 @@ async fn hook(State(ingress): State<Arc<Ingress>>, Path(app): Path<String>, requ
         Received::Rejected(rejection) => return reject(&ingress, rejection),
         Received::Events { events, answer } => (events, answer),
     };
+    let arrival = ingress.trace.arrives(adapter.app(), &events, Via::Callback);
     let accepted = ingress.inbox.accept(adapter.app(), events, now);
     match tokio::time::timeout(DEADLINE, accepted).await {
         Ok(Ok(_)) => success(answer),
         Ok(Err(_)) | Err(_) => {
+            ingress.trace.forget(arrival);
             ingress.metrics.unavailable.fetch_add(1, Ordering::Relaxed);
             status(StatusCode::SERVICE_UNAVAILABLE)
         }
