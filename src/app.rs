@@ -164,6 +164,7 @@ impl Hutong {
             metrics: Arc::new(IngressMetrics::default()),
             max_body: config.limits.body_bytes,
             in_flight: InFlight::new(config.limits.in_flight_bytes),
+            trace: trace.clone(),
         });
         Ok(Self {
             config: Arc::new(config),
@@ -215,6 +216,7 @@ impl Hutong {
             holder: format!("{:016x}", rng.next_u64()),
             seed: rng.next_u64(),
             options: hutong_link::Options::default(),
+            trace: self.trace.clone(),
         }
         .start(tasks, cancel);
     }

@@ -17,10 +17,10 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 use hutong_model::{Adapter, Answer, Clock, RawRequest, Received, Rejection};
-
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::inbox::Inbox;
+use crate::trace::{Trace, Via};
 
 pub use serve::{Limits, Peer, serve};
 
@@ -37,6 +37,8 @@ pub struct Ingress {
     pub max_body: usize,
     /// Memory for bodies of callbacks under way.
     pub in_flight: InFlight,
+    /// Told how events came.
+    pub trace: Trace,
 }
 
 /// Bounds the memory of callbacks under way: each holds as many permits as its body announces.
@@ -165,10 +167,12 @@ async fn hook(State(ingress): State<Arc<Ingress>>, Path(app): Path<String>, requ
         Received::Rejected(rejection) => return reject(&ingress, rejection),
         Received::Events { events, answer } => (events, answer),
     };
+    let arrival = ingress.trace.arrives(adapter.app(), &events, Via::Callback);
     let accepted = ingress.inbox.accept(adapter.app(), events, now);
     match tokio::time::timeout(DEADLINE, accepted).await {
         Ok(Ok(_)) => success(answer),
         Ok(Err(_)) | Err(_) => {
+            ingress.trace.forget(arrival);
             ingress.metrics.unavailable.fetch_add(1, Ordering::Relaxed);
             status(StatusCode::SERVICE_UNAVAILABLE)
         }
