@@ -310,6 +310,22 @@ impl<'r> Reader<'r> {
         }
     }
 
+    /// Refuses the value of a key when another block has said `what` before. Points at both lines.
+    pub fn once(&mut self, name: &'static str, what: String, wrong: impl FnOnce(usize) -> Wrong) {
+        let span = self.place_of(name);
+        let place = (self.pattern_of(name), what);
+        let first = self.shared.seen.borrow().get(&place).cloned();
+        match first {
+            Some(first) => {
+                let line = self.shared.source.line_of(first.start) + 1;
+                self.wrong(name, wrong(line));
+            }
+            None => {
+                self.shared.seen.borrow_mut().insert(place, span);
+            }
+        }
+    }
+
     /// Refuses the value of a key for a reason that needs more than this key: contradictions
     /// between keys, references. Points at the value, or at the table when it is a default.
     pub fn wrong(&mut self, name: &'static str, wrong: Wrong) {

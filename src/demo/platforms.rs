@@ -255,7 +255,7 @@ impl Platforms {
         for (id, app, department, depth) in RULES {
             let _ = write!(
                 out,
-                "\n[[group_rule]]\nid = \"{id}\"\napp = \"{app}\"\ndepartment = \"{department}\"\ndepth = {depth}\nname = \"{{dept}}·部门群\"\n"
+                "\n[[group_rule]]\nid = \"{id}\"\napp = \"{app}\"\ndepartment = \"{department}\"\ndepth = {depth}\nname = \"{{dept}}·部门群\"\npreview_days = 0\n"
             );
         }
         for (id, title, every, items, keys) in COLUMNS {

@@ -292,6 +292,13 @@ async fn of_two_replicas_one_is_connected_and_the_other_follows() {
         a_cancel.cancel();
         a_tasks.wait().await;
         assert!(hub.wait_live("bot", 1, limit).await, "{}", t.name);
+        // The platform knows of the connection a moment before we do.
+        for _ in 0..500 {
+            if standing(&b) == "ready" {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         assert_eq!((standing(&a), standing(&b)), ("stopped", "ready"), "{}", t.name);
         assert!(push("m2").await.is_ok());
         let (waiting, ..) = crate::inbox::counts(&t.store).await.unwrap();

@@ -43,6 +43,7 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
             sections.groups.clone(),
             calendar.zone,
             alone,
+            calendar.workdays.clone(),
         )));
     }
     if !sections.segments.is_empty() || sections.interests.is_some() {

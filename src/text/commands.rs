@@ -77,6 +77,15 @@ pub const ALL: &[CommandText] = &[
         usage_en: "/group apply rule=dept-rd plan=7f3a2b",
     },
     CommandText {
+        id: "groups.undo",
+        zh: &["建群 撤销"],
+        en: &["group undo"],
+        about_zh: "撤销 30 天内执行过的计划:先看,再执行",
+        about_en: "take back a plan of the last 30 days: look first, then apply",
+        usage_zh: "/建群 撤销 计划=7f3a2b",
+        usage_en: "/group undo plan=7f3a2b",
+    },
+    CommandText {
         id: "groups.rule",
         zh: &["群 规则"],
         en: &["group rule"],

@@ -1,8 +1,18 @@
 //! What the bot says about groups by department.
 
+use chrono::NaiveDate;
 use hutong_model::Ability;
 
 use super::Lang;
+use crate::rules::groups::KeptWhy;
+
+/// How much was begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Started {
+    pub groups: usize,
+    pub adds: usize,
+    pub removes: usize,
+}
 
 /// One thing to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +23,10 @@ pub enum Say {
     },
     NoSuchDepartment(String),
     DepartmentTwice(String),
+    Nobody {
+        rule: String,
+        dept: String,
+    },
     NotYours,
     Paused(String),
     // --- preview
@@ -48,6 +62,13 @@ pub enum Say {
         code: String,
     },
     SecondNeeded,
+    /// A new rule; the end of its first days.
+    Fresh(String),
+    GraceBegins {
+        count: usize,
+        names: String,
+    },
+    InGrace(usize),
     Cannot {
         app: String,
         ability: Ability,
@@ -58,14 +79,16 @@ pub enum Say {
         rule: String,
     },
     Started {
-        groups: usize,
-        adds: usize,
-        removes: usize,
+        started: Started,
+        code: String,
     },
     AskedSecond {
         names: String,
+        fresh: bool,
     },
-    NoSecond,
+    NoSecond {
+        fresh: bool,
+    },
     ApprovalTitle {
         rule: String,
     },
@@ -85,6 +108,44 @@ pub enum Say {
     ApprovalNo {
         by: String,
     },
+    // --- undo
+    NoSuchRun(String),
+    RunUndone(String),
+    RunTooOld(String),
+    RunPending {
+        code: String,
+        count: usize,
+    },
+    UndoTitle {
+        rule: String,
+        code: String,
+    },
+    UndoOf {
+        at: String,
+        by: String,
+    },
+    Disband {
+        count: usize,
+        names: String,
+    },
+    NothingToUndo,
+    Kept {
+        count: usize,
+        items: String,
+        more: usize,
+    },
+    KeptItem {
+        name: String,
+        why: KeptWhy,
+    },
+    UndoPauses,
+    UndoChanged {
+        code: String,
+    },
+    UndoStarted {
+        started: Started,
+        rule: String,
+    },
     // --- nobody knows whether a group was made
     UnclearTitle(String),
     UnclearAsk,
@@ -100,6 +161,11 @@ pub enum Say {
     YouWereAdded {
         dept: String,
         groups: String,
+    },
+    YouMoved {
+        groups: String,
+        until: NaiveDate,
+        days: u16,
     },
     // --- rule
     RuleTitle(String),
@@ -118,6 +184,10 @@ pub enum Say {
         count: usize,
         people: String,
     },
+    RuleGrace {
+        count: usize,
+        people: String,
+    },
     RuleLastChange {
         minutes: i64,
     },
@@ -125,8 +195,10 @@ pub enum Say {
     RuleMore(usize),
     // --- reasons kept with each change
     ReasonPlan(String),
+    ReasonUndo(String),
     ReasonJoined,
     ReasonLeftCompany,
+    ReasonMoved,
 }
 
 impl Say {
@@ -149,6 +221,9 @@ impl Say {
             Say::DepartmentTwice(dept) => {
                 format!("叫「{dept}」的部门不止一个。请在规则里写全路径,例如 上级部门/{dept}。")
             }
+            Say::Nobody { rule, dept } => format!(
+                "规则 {rule} 现在一个人也没匹配到(部门「{dept}」里没有有账号的人),什么也不会改。请核对 department,或等通讯录同步完再发 /建群 预览 规则={rule}"
+            ),
             Say::NotYours => "没有权限:这条规则管的部门不在你的负责范围内。请找那里的运营或管理员。".to_owned(),
             Say::Paused(rule) => format!("规则 {rule} 已暂停。要继续就发 /群 规则 恢复 {rule}"),
             Say::PreviewTitle(rule) => format!("建群预览 · {rule}"),
@@ -165,6 +240,9 @@ impl Say {
             Say::Orphans(count) => format!("{count} 个群的部门已不在规则里,保持原样"),
             Say::ToApply { rule, code } => format!("确认后发:/建群 执行 规则={rule} 计划={code}"),
             Say::SecondNeeded => "移出的人较多,执行时需要另一位运营确认。".to_owned(),
+            Say::Fresh(until) => format!("新规则,{until} 前还在预览期:执行要另一位运营确认,我也不会自动改群。"),
+            Say::GraceBegins { count, names } => format!("调岗 {count} 人次,先留在原群,进入宽限期:{names}"),
+            Say::InGrace(count) => format!("{count} 人次还在调岗宽限期,到期移出"),
             Say::Cannot { app, ability, other } => {
                 let what = ability_zh(*ability);
                 match other {
@@ -179,16 +257,45 @@ impl Say {
             Say::PlanChanged { rule } => {
                 format!("通讯录或群在预览之后变了,这份计划已作废,什么也没有做。请重新发 /建群 预览 规则={rule}")
             }
-            Say::Started { groups, adds, removes } => {
-                format!("开始执行:{groups} 个群有改动,加入 {adds} 人次,移出 {removes} 人次。进展用 /群 规则 查看。")
+            Say::Started { started, code } => format!(
+                "开始执行:{}。进展用 /群 规则 查看;30 天内可以撤销:/建群 撤销 计划={code}",
+                started_zh(started)
+            ),
+            Say::NoSuchRun(code) => {
+                format!("没有执行过计划「{code}」,什么也没有做。执行时的回复里有计划编号,例如 /建群 撤销 计划=7f3a2b")
             }
-            Say::AskedSecond { names } => {
-                format!("要移出的人较多,需要另一位运营确认。已私下发给 {names},15 分钟内有效。")
+            Say::RunUndone(code) => format!("计划 {code} 已经撤销过了,什么也没有做。"),
+            Say::RunTooOld(code) => {
+                format!("计划 {code} 已超过 30 天,不能撤销。请改规则或通讯录,再发 /建群 预览。")
             }
-            Say::NoSecond => {
-                "要移出的人较多,需要另一位运营确认,但现在没有别的运营能收到消息。请管理员再任命一位运营,或分批处理。"
-                    .to_owned()
+            Say::RunPending { code, count } => {
+                format!("计划 {code} 还有 {count} 项没有结果,现在撤销不准确。请过几分钟再发 /建群 撤销 计划={code}")
             }
+            Say::UndoTitle { rule, code } => format!("撤销预览 · {rule} · 计划 {code}"),
+            Say::UndoOf { at, by } => format!("要撤销的:{at} {by} 执行的计划"),
+            Say::Disband { count, names } => format!("解散 {count} 个群(当时新建的):{names}"),
+            Say::NothingToUndo => "没有可以恢复的。".to_owned(),
+            Say::Kept { count, items, more } => match more {
+                0 => format!("保持原样 {count} 项:{items}"),
+                more => format!("保持原样 {count} 项:{items},还有 {more} 项"),
+            },
+            Say::KeptItem { name, why } => format!("{name}({})", kept_zh(*why)),
+            Say::UndoPauses => "执行后这条规则会暂停,免得又改回去。".to_owned(),
+            Say::UndoChanged { code } => {
+                format!("群在预览之后变了,这份撤销已作废,什么也没有做。请重新发 /建群 撤销 计划={code}")
+            }
+            Say::UndoStarted { started, rule } => format!(
+                "开始撤销:{}。规则已暂停,免得又改回去;要恢复就发 /群 规则 恢复 {rule}",
+                started_zh(started)
+            ),
+            Say::AskedSecond { names, fresh } => {
+                format!("{},需要另一位运营确认。已私下发给 {names},15 分钟内有效。", second_zh(*fresh))
+            }
+            Say::NoSecond { fresh } => format!(
+                "{},需要另一位运营确认,但现在没有别的运营能收到消息。请管理员再任命一位运营{}。",
+                second_zh(*fresh),
+                if *fresh { "" } else { ",或分批处理" }
+            ),
             Say::ApprovalTitle { rule } => format!("请确认 · 建群规则 {rule}"),
             Say::ApprovalAsk { author } => format!("{author} 想执行下面的计划,需要你确认:"),
             Say::Approve => "同意执行".to_owned(),
@@ -213,6 +320,11 @@ impl Say {
             Say::YouWereAdded { dept, groups } => {
                 format!("你在「{dept}」,所以我把你加入了:{groups}。不想留在里面可以直接退出,我不会再拉你。")
             }
+            Say::YouMoved { groups, until, days } => format!(
+                "你调到了别的部门。{groups} 里你还可以留到 {}({days} 个工作日),方便交接,之后我会把你移出。想长期留下请找那里的运营。",
+                until.format("%Y-%m-%d")
+            ),
+            Say::RuleGrace { count, people } => format!("调岗宽限 {count} 人次(留到):{people}"),
             Say::RuleTitle(rule) => format!("建群规则 · {rule}"),
             Say::RuleRunning { auto: true } => "状态:运行中,新人自动加入".to_owned(),
             Say::RuleRunning { auto: false } => "状态:运行中,按计划执行".to_owned(),
@@ -235,8 +347,10 @@ impl Say {
             Say::RuleNoGroups => "还没有建过群。先发 /建群 预览。".to_owned(),
             Say::RuleMore(count) => format!("……还有 {count} 个群"),
             Say::ReasonPlan(code) => format!("计划 {code}"),
+            Say::ReasonUndo(code) => format!("撤销计划 {code}"),
             Say::ReasonJoined => "加入部门".to_owned(),
             Say::ReasonLeftCompany => "离职".to_owned(),
+            Say::ReasonMoved => "调岗宽限到期".to_owned(),
         }
     }
 
@@ -251,6 +365,9 @@ impl Say {
             ),
             Say::DepartmentTwice(dept) => format!(
                 "More than one department is called \"{dept}\". Please write its path in the rule, such as Parent/{dept}."
+            ),
+            Say::Nobody { rule, dept } => format!(
+                "Rule {rule} matches nobody ({dept} has no people with an account), so nothing is changed. Please check department, or wait for the directory sync and send /group plan rule={rule} again."
             ),
             Say::NotYours => {
                 "Not allowed: this rule's department is outside your scope. Please ask its operator or an admin."
@@ -271,6 +388,11 @@ impl Say {
             Say::Orphans(count) => format!("{count} groups belong to departments outside the rule and stay as they are"),
             Say::ToApply { rule, code } => format!("To carry it out: /group apply rule={rule} plan={code}"),
             Say::SecondNeeded => "It removes many people: another operator must confirm.".to_owned(),
+            Say::Fresh(until) => format!(
+                "A new rule, in preview until {until}: another operator must confirm, and I change nothing by myself."
+            ),
+            Say::GraceBegins { count, names } => format!("Moved, stay for the grace period {count}: {names}"),
+            Say::InGrace(count) => format!("{count} are in their grace period after a move"),
             Say::Cannot { app, ability, other } => {
                 let what = ability_en(*ability);
                 match other {
@@ -285,16 +407,46 @@ impl Say {
             Say::PlanChanged { rule } => format!(
                 "The directory or the groups have changed since: this plan is void and nothing was done. Please send /group plan rule={rule} again."
             ),
-            Say::Started { groups, adds, removes } => format!(
-                "Started: {groups} groups change, {adds} people are added, {removes} removed. See /group rule show."
+            Say::Started { started, code } => format!(
+                "Started: {}. See /group rule show; to take it back within 30 days: /group undo plan={code}",
+                started_en(started)
             ),
-            Say::AskedSecond { names } => format!(
-                "It removes many people, so another operator must confirm. I have asked {names}; valid for 15 minutes."
+            Say::NoSuchRun(code) => format!(
+                "No plan \"{code}\" was carried out; nothing was done. Its code stands in the answer to apply: /group undo plan=7f3a2b"
             ),
-            Say::NoSecond => {
-                "It removes many people, so another operator must confirm, and I can reach none. Please ask an admin to appoint one, or go in smaller steps."
-                    .to_owned()
-            }
+            Say::RunUndone(code) => format!("Plan {code} has been undone already; nothing was done."),
+            Say::RunTooOld(code) => format!(
+                "Plan {code} is older than 30 days and cannot be undone. Please change the rule or the directory and send /group plan."
+            ),
+            Say::RunPending { code, count } => format!(
+                "{count} changes of plan {code} have no result yet. Please send /group undo plan={code} again in a few minutes."
+            ),
+            Say::UndoTitle { rule, code } => format!("Undo · {rule} · plan {code}"),
+            Say::UndoOf { at, by } => format!("Takes back: the plan carried out by {by}, {at}"),
+            Say::Disband { count, names } => format!("Disband {count} groups it had made: {names}"),
+            Say::NothingToUndo => "There is nothing to take back.".to_owned(),
+            Say::Kept { count, items, more } => match more {
+                0 => format!("Left alone {count}: {items}"),
+                more => format!("Left alone {count}: {items} and {more} more"),
+            },
+            Say::KeptItem { name, why } => format!("{name} ({})", kept_en(*why)),
+            Say::UndoPauses => "This will also pause the rule, so that it does not do it again.".to_owned(),
+            Say::UndoChanged { code } => format!(
+                "The groups have changed since: this way back is void and nothing was done. Please send /group undo plan={code} again."
+            ),
+            Say::UndoStarted { started, rule } => format!(
+                "Undoing: {}. The rule is paused so that it does not do it again; to go on: /group rule resume {rule}",
+                started_en(started)
+            ),
+            Say::AskedSecond { names, fresh } => format!(
+                "{}, so another operator must confirm. I have asked {names}; valid for 15 minutes.",
+                second_en(*fresh)
+            ),
+            Say::NoSecond { fresh } => format!(
+                "{}, so another operator must confirm, and I can reach none. Please ask an admin to appoint one{}.",
+                second_en(*fresh),
+                if *fresh { "" } else { ", or go in smaller steps" }
+            ),
             Say::ApprovalTitle { rule } => format!("Please confirm · group rule {rule}"),
             Say::ApprovalAsk { author } => format!("{author} wants to carry out this plan and needs your consent:"),
             Say::Approve => "Carry out".to_owned(),
@@ -319,6 +471,11 @@ impl Say {
             Say::YouWereAdded { dept, groups } => format!(
                 "You are in {dept}, so I have added you to: {groups}. You can leave at any time; I will not add you again."
             ),
+            Say::YouMoved { groups, until, days } => format!(
+                "You have moved to another department. You can stay in {groups} until {} ({days} working days) to hand over; then I will remove you. To stay for longer, please ask its operator.",
+                until.format("%Y-%m-%d")
+            ),
+            Say::RuleGrace { count, people } => format!("In grace after a move, with last day {count}: {people}"),
             Say::RuleTitle(rule) => format!("Group rule · {rule}"),
             Say::RuleRunning { auto: true } => "State: running, newcomers are added by themselves".to_owned(),
             Say::RuleRunning { auto: false } => "State: running, by plan".to_owned(),
@@ -341,9 +498,61 @@ impl Say {
             Say::RuleNoGroups => "No groups yet. Begin with /group plan.".to_owned(),
             Say::RuleMore(count) => format!("… and {count} more groups"),
             Say::ReasonPlan(code) => format!("plan {code}"),
+            Say::ReasonUndo(code) => format!("undo of plan {code}"),
             Say::ReasonJoined => "joined the department".to_owned(),
             Say::ReasonLeftCompany => "left the company".to_owned(),
+            Say::ReasonMoved => "grace after a move is over".to_owned(),
         }
+    }
+}
+
+fn second_zh(fresh: bool) -> &'static str {
+    match fresh {
+        true => "规则还在预览期",
+        false => "要移出的人较多",
+    }
+}
+
+fn second_en(fresh: bool) -> &'static str {
+    match fresh {
+        true => "The rule is in its first days",
+        false => "It removes many people",
+    }
+}
+
+fn started_zh(started: &Started) -> String {
+    let Started { groups, adds, removes } = started;
+    format!("{groups} 个群有改动,加入 {adds} 人次,移出 {removes} 人次")
+}
+
+fn started_en(started: &Started) -> String {
+    let Started { groups, adds, removes } = started;
+    format!("{groups} groups change, {adds} people are added, {removes} removed")
+}
+
+fn kept_zh(why: KeptWhy) -> &'static str {
+    match why {
+        KeptWhy::ChangedSince => "后来有变动",
+        KeptWhy::LeftCompany => "已离职或没有账号",
+        KeptWhy::Unknown => "当时没有结果",
+        KeptWhy::CannotDisband => "这个平台不能解散群,请在客户端里处理",
+        KeptWhy::OthersInside => "群里已有别人,不解散",
+        KeptWhy::OwnerGone => "原群主不在群里",
+        KeptWhy::OwnsIt => "是现任群主",
+        KeptWhy::GroupGone => "群已不在",
+    }
+}
+
+fn kept_en(why: KeptWhy) -> &'static str {
+    match why {
+        KeptWhy::ChangedSince => "changed since",
+        KeptWhy::LeftCompany => "left the company or has no account",
+        KeptWhy::Unknown => "its result is not known",
+        KeptWhy::CannotDisband => "this platform cannot disband: please do it in the client",
+        KeptWhy::OthersInside => "others are in it, so it stays",
+        KeptWhy::OwnerGone => "its former owner is not in it",
+        KeptWhy::OwnsIt => "owns the group",
+        KeptWhy::GroupGone => "the group is gone",
     }
 }
 

@@ -202,7 +202,7 @@ async fn groups_follow_the_departments() {
     story(&EVERYWHERE, |mut bot: TestBot| async move {
         let app = bot.stage.door().0;
         let more = format!(
-            "[[group_rule]]\nid = \"rd\"\napp = \"{app}\"\ndepartment = \"研发中心\"\ndepth = 1\n\
+            "[[group_rule]]\nid = \"rd\"\napp = \"{app}\"\ndepartment = \"研发中心\"\ndepth = 1\npreview_days = 0\n\
              owner = [\"leader\", \"bot_operator\", \"user:u_chen\"]\n"
         );
         bot.restart(&more).await;

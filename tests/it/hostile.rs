@@ -105,9 +105,13 @@ fn active(item: &ScreenItem) -> Vec<String> {
             ScreenPart::Strong { .. } => Some("strong".to_owned()),
             ScreenPart::Title { .. } => Some("title".to_owned()),
             ScreenPart::Divider => Some("divider".to_owned()),
-            ScreenPart::Quote { .. } => Some("quote".to_owned()),
             ScreenPart::ListItem { ordered, .. } => Some(format!("item {ordered}")),
-            ScreenPart::Text { .. } | ScreenPart::Break | ScreenPart::Note { .. } | ScreenPart::Toast { .. } => None,
+            // Layout: where a text has lines of its own, a platform may show it without the bar of a quote.
+            ScreenPart::Quote { .. }
+            | ScreenPart::Text { .. }
+            | ScreenPart::Break
+            | ScreenPart::Note { .. }
+            | ScreenPart::Toast { .. } => None,
         })
         .collect()
 }

@@ -395,6 +395,36 @@ fn every_form_of_a_repetition_is_read_or_told() {
 }
 
 #[test]
+fn group_rules_that_contradict_are_told() {
+    let second = GROUP.replace("\"g\"", "\"h\"");
+    let twice = told(&format!(
+        "{APP}{GROUP}name = \"{{dept}}群\"\n{second}name = \"{{dept}}群\"\n"
+    ));
+    assert_eq!(twice.len(), 1, "{twice:?}");
+    assert!(
+        twice[0].contains("group_rule[2].name")
+            && twice[0].contains("would be the name of a group of another rule too"),
+        "{twice:?}"
+    );
+    // Of another department, or on another template, it is another group.
+    let other = second.replace("\"d\"", "\"e\"");
+    assert!(read(&format!("{APP}{GROUP}{other}")).is_ok());
+    let fixed = "depth = 0\nname = \"全员群\"\n";
+    assert_eq!(told(&format!("{APP}{GROUP}{fixed}{other}{fixed}")).len(), 1);
+    let grace = told(&format!(
+        "{APP}{GROUP}on_leave = \"keep\"\non_transfer = {{ grace_workdays = 3 }}\n"
+    ));
+    assert_eq!(grace.len(), 1, "{grace:?}");
+    assert!(grace[0].contains("so there is no grace period"), "{grace:?}");
+    let transfer = read(&format!("{APP}{GROUP}on_transfer = {{ grace_workdays = 3 }}\n"))
+        .unwrap()
+        .rules
+        .groups[0]
+        .on_transfer;
+    assert!(transfer.grace_workdays == 3 && transfer.notice);
+}
+
+#[test]
 fn blocks_and_tables_are_told_apart() {
     assert_eq!(
         told("points = 3\n[[report]]\nmin_cell = 5\n[column]\nid = \"c\"\n"),

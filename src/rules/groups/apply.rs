@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::config::GroupRule;
 use super::plan::{Change, Claim};
-use super::store::{self, Chat, Key};
+use super::store::{self, Chat, Key, Record, Why};
 use super::to;
+use super::undo::Did;
 use super::world::World;
 use crate::access::store::{holders, place_of_department};
 use crate::directory::PersonId;
@@ -46,6 +47,9 @@ struct Tag {
     /// Why, and who wanted it: a group that is made adds the rest of its people later.
     #[serde(rename = "w", default, skip_serializing_if = "String::is_empty")]
     reason: String,
+    /// The run of a plan that it belongs to.
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,10 +60,11 @@ enum What {
     Owner,
     Add,
     Remove,
+    Disband,
 }
 
 impl Tag {
-    fn new(what: What, key: Key<'_>, people: &[PersonId]) -> Self {
+    fn new(what: What, key: Key<'_>, people: &[PersonId], run: Option<&str>) -> Self {
         Self {
             what,
             rule: key.rule.to_owned(),
@@ -67,7 +72,18 @@ impl Tag {
             people: people.iter().map(|p| p.as_str().to_owned()).collect(),
             name: None,
             reason: String::new(),
+            run: run.map(str::to_owned),
         }
+    }
+
+    /// Notes how this part of a run ended.
+    async fn ended(&self, ctx: &mut Ctx, did: Did, who: Option<&PersonId>, ok: bool) -> Result<(), RuleError> {
+        let Some(run) = &self.run else { return Ok(()) };
+        let key = Key {
+            rule: &self.rule,
+            department: &self.department,
+        };
+        Ok(store::outcome(ctx.tx(), run, key, did, who, ok).await?)
     }
 
     fn json(&self) -> Result<serde_json::Value, RuleError> {
@@ -90,20 +106,14 @@ fn per_call(ctx: &Ctx, app: &AppId) -> usize {
 }
 
 /// Leaves everything that a plan says, with its reason.
-pub(super) async fn emit_plan(
-    ctx: &mut Ctx,
-    rule: &GroupRule,
-    world: &World,
-    actor: &str,
-    reason: &str,
-) -> Result<(), RuleError> {
+pub(super) async fn emit_plan(ctx: &mut Ctx, rule: &GroupRule, world: &World, why: Why<'_>) -> Result<(), RuleError> {
     for change in &world.plan.changes {
         let key = Key {
             rule: &rule.id,
             department: &change.department,
         };
         if let Some(owner) = &change.create {
-            create(ctx, rule, world, change, owner, actor, reason).await?;
+            create(ctx, rule, world, change, owner, why).await?;
             continue;
         }
         let Some(chat) = world.chats.iter().find(|c| c.department == change.department) else {
@@ -111,10 +121,27 @@ pub(super) async fn emit_plan(
         };
         let Some(id) = &chat.chat else { continue };
         let now = ctx.now();
+        let seen = store::seen(ctx.tx(), &chat.app, id).await?;
+        let (old_name, old_owner) = seen.unwrap_or_default();
+        let old_name = old_name.unwrap_or_else(|| chat.name.clone());
+        if change.disband {
+            let action = Action::Disband { chat: id.clone() };
+            let part = format!("disband:{}", change.department);
+            let tag = Tag::new(What::Disband, key, &[], why.run).json()?;
+            ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag)?;
+            let record = Record {
+                did: Did::Disband,
+                who: None,
+                was: Some(&old_name),
+                became: None,
+            };
+            store::record(ctx.tx(), key, record, why, now).await?;
+            continue;
+        }
         if change.rename && ctx.can(&chat.app, Ability::RenameChat) {
             let tag = Tag {
                 name: Some(change.name.clone()),
-                ..Tag::new(What::Rename, key, &[])
+                ..Tag::new(What::Rename, key, &[], why.run)
             };
             let action = Action::RenameChat {
                 chat: id.clone(),
@@ -122,9 +149,15 @@ pub(super) async fn emit_plan(
             };
             let part = format!("rename:{}", change.department);
             ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag.json()?)?;
-            store::record(ctx.tx(), key, None, "rename", reason, actor, now).await?;
+            let record = Record {
+                did: Did::Rename,
+                who: None,
+                was: Some(&old_name),
+                became: Some(&change.name),
+            };
+            store::record(ctx.tx(), key, record, why, now).await?;
         }
-        add(ctx, chat, &change.add, &world.accounts, actor, reason).await?;
+        add(ctx, chat, &change.add, &world.accounts, why).await?;
         // The new owner first joins, then owns, then the old one may go: one chat is one lane.
         if let Some(owner) = &change.new_owner
             && let Some(user) = world.accounts.get(owner)
@@ -135,11 +168,17 @@ pub(super) async fn emit_plan(
                 owner: user.clone(),
             };
             let part = format!("owner:{}", change.department);
-            let tag = Tag::new(What::Owner, key, std::slice::from_ref(owner));
+            let tag = Tag::new(What::Owner, key, std::slice::from_ref(owner), why.run);
             ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag.json()?)?;
-            store::record(ctx.tx(), key, Some(owner), "owner", reason, actor, now).await?;
+            let old = old_owner.as_ref().or(chat.owner.as_ref());
+            let record = Record {
+                was: old.map(PersonId::as_str),
+                became: Some(owner.as_str()),
+                ..Record::of(Did::Owner, owner)
+            };
+            store::record(ctx.tx(), key, record, why, now).await?;
         }
-        remove(ctx, chat, &change.remove, actor, reason).await?;
+        remove(ctx, chat, &change.remove, why).await?;
     }
     Ok(())
 }
@@ -150,8 +189,7 @@ async fn create(
     world: &World,
     change: &Change,
     owner: &PersonId,
-    actor: &str,
-    reason: &str,
+    why: Why<'_>,
 ) -> Result<(), RuleError> {
     let now = ctx.now();
     let key = Key {
@@ -172,19 +210,25 @@ async fn create(
         detail: String::new(),
     };
     store::put_chat(ctx.tx(), &chat, now).await?;
-    store::record(ctx.tx(), key, None, "create", reason, actor, now).await?;
+    let record = Record {
+        did: Did::Create,
+        who: None,
+        was: None,
+        became: Some(&change.name),
+    };
+    store::record(ctx.tx(), key, record, why, now).await?;
     // The owner and as many as one call takes; the rest when the group is there.
     let mut first = vec![owner.clone()];
     first.extend(change.add.iter().filter(|p| *p != owner).cloned());
     for person in &first {
         store::set_claim(ctx.tx(), key, person, Claim::Adding, "", now).await?;
-        store::record(ctx.tx(), key, Some(person), "add", reason, actor, now).await?;
+        store::record(ctx.tx(), key, Record::of(Did::Add, person), why, now).await?;
     }
     first.truncate(per_call(ctx, &rule.app));
     let members = first.iter().filter_map(|p| world.accounts.get(p)).cloned().collect();
     let tag = Tag {
-        reason: reason.to_owned(),
-        ..Tag::new(What::Create, key, &first)
+        reason: why.reason.to_owned(),
+        ..Tag::new(What::Create, key, &first, why.run)
     };
     let action = Action::CreateChat {
         name: change.name.clone(),
@@ -203,8 +247,7 @@ pub(super) async fn add(
     chat: &Chat,
     people: &[PersonId],
     accounts: &BTreeMap<PersonId, UserId>,
-    actor: &str,
-    reason: &str,
+    why: Why<'_>,
 ) -> Result<(), RuleError> {
     let now = ctx.now();
     let key = Key {
@@ -213,9 +256,9 @@ pub(super) async fn add(
     };
     for person in people {
         store::set_claim(ctx.tx(), key, person, Claim::Adding, "", now).await?;
-        store::record(ctx.tx(), key, Some(person), "add", reason, actor, now).await?;
+        store::record(ctx.tx(), key, Record::of(Did::Add, person), why, now).await?;
     }
-    emit_adds(ctx, chat, people, accounts)
+    emit_adds(ctx, chat, people, accounts, why.run)
 }
 
 fn emit_adds(
@@ -223,6 +266,7 @@ fn emit_adds(
     chat: &Chat,
     people: &[PersonId],
     accounts: &BTreeMap<PersonId, UserId>,
+    run: Option<&str>,
 ) -> Result<(), RuleError> {
     let Some(id) = &chat.chat else { return Ok(()) };
     let key = Key {
@@ -239,20 +283,14 @@ fn emit_adds(
             users,
         };
         let part = part_of("add", chat, batch);
-        let tag = Tag::new(What::Add, key, batch).json()?;
+        let tag = Tag::new(What::Add, key, batch, run).json()?;
         ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag)?;
     }
     Ok(())
 }
 
 /// Removes people from a group.
-pub(super) async fn remove(
-    ctx: &mut Ctx,
-    chat: &Chat,
-    people: &[PersonId],
-    actor: &str,
-    reason: &str,
-) -> Result<(), RuleError> {
+pub(super) async fn remove(ctx: &mut Ctx, chat: &Chat, people: &[PersonId], why: Why<'_>) -> Result<(), RuleError> {
     let Some(id) = &chat.chat else { return Ok(()) };
     let now = ctx.now();
     let platform = ctx.platform(&chat.app);
@@ -268,7 +306,7 @@ pub(super) async fn remove(
         };
         if let Some(user) = user {
             store::set_claim(ctx.tx(), key, person, Claim::Removing, "", now).await?;
-            store::record(ctx.tx(), key, Some(person), "remove", reason, actor, now).await?;
+            store::record(ctx.tx(), key, Record::of(Did::Remove, person), why, now).await?;
             found.push((person.clone(), user));
         }
     }
@@ -279,7 +317,7 @@ pub(super) async fn remove(
             users,
         };
         let part = part_of("remove", chat, &people);
-        let tag = Tag::new(What::Remove, key, &people).json()?;
+        let tag = Tag::new(What::Remove, key, &people, why.run).json()?;
         ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag)?;
     }
     Ok(())
@@ -314,6 +352,7 @@ pub(super) async fn settle(
         (What::Add, _) => added(ctx, &tag, &chat, ok, &code, failed).await?,
         (What::Remove, _) => removed(ctx, &tag, &chat, ok, &code, failed).await?,
         (What::Rename, true) => {
+            tag.ended(ctx, Did::Rename, None, true).await?;
             if let Some(name) = &tag.name {
                 chat.name.clone_from(name);
                 store::put_chat(ctx.tx(), &chat, now).await?;
@@ -325,6 +364,7 @@ pub(super) async fn settle(
             }
         }
         (What::Owner, true) => {
+            tag.ended(ctx, Did::Owner, None, true).await?;
             if let Some(owner) = tag.people().into_iter().next() {
                 if let Some(id) = &chat.chat {
                     ctx.directory().set_chat_owner(&chat.app, id, &owner, now).await?;
@@ -333,8 +373,26 @@ pub(super) async fn settle(
                 store::put_chat(ctx.tx(), &chat, now).await?;
             }
         }
+        (What::Disband, true) => {
+            tag.ended(ctx, Did::Disband, None, true).await?;
+            if let Some(id) = &chat.chat {
+                ctx.directory().chat_inactive(&chat.app, id, now).await?;
+                ctx.directory().everyone_left(&chat.app, id, now).await?;
+            }
+            let key = Key {
+                rule: &chat.rule,
+                department: &chat.department,
+            };
+            store::forget_chat(ctx.tx(), key).await?;
+        }
         // The next plan says it again.
-        (What::Rename | What::Owner, false) => {
+        (What::Rename | What::Owner | What::Disband, false) => {
+            let did = match tag.what {
+                What::Rename => Did::Rename,
+                What::Owner => Did::Owner,
+                _ => Did::Disband,
+            };
+            tag.ended(ctx, did, None, false).await?;
             chat.detail = code;
             store::put_chat(ctx.tx(), &chat, now).await?;
         }
@@ -352,6 +410,7 @@ pub(super) async fn not_made(ctx: &mut Ctx, mut chat: Chat, why: &str) -> Result
         rule: &chat.rule,
         department: &chat.department,
     };
+    store::nothing_came(ctx.tx(), key).await?;
     for claim in store::claims(ctx.tx(), &chat.rule).await? {
         if claim.department == chat.department && claim.claim == Claim::Adding {
             store::set_claim(ctx.tx(), key, &claim.person, Claim::Failed, why, now).await?;
@@ -406,6 +465,7 @@ async fn created(
     chat.state = "ready".to_owned();
     chat.detail = String::new();
     store::put_chat(ctx.tx(), &chat, now).await?;
+    tag.ended(ctx, Did::Create, None, true).await?;
     ctx.directory()
         .upsert_chat(&chat.app, id, ChatKind::Group, Some(&chat.name), false, now)
         .await?;
@@ -437,7 +497,7 @@ async fn created(
             rest.push(claim.person);
         }
     }
-    emit_adds(ctx, &chat, &rest, &accounts)
+    emit_adds(ctx, &chat, &rest, &accounts, tag.run.as_deref())
 }
 
 /// The name of a department row, for texts.
@@ -489,6 +549,8 @@ async fn added(
         } else {
             Some(code.to_owned())
         };
+        let came = why.is_none() && chat.chat.is_some();
+        tag.ended(ctx, Did::Add, Some(&person), came).await?;
         match (why, &chat.chat) {
             (None, Some(id)) => {
                 store::set_claim(ctx.tx(), key, &person, Claim::In, "", now).await?;
@@ -522,6 +584,8 @@ async fn removed(
         } else {
             Some(code.to_owned())
         };
+        let went = why.is_none() && chat.chat.is_some();
+        tag.ended(ctx, Did::Remove, Some(&person), went).await?;
         let active = ctx.directory().person(&person).await?.is_some_and(|p| p.active);
         match (why, &chat.chat) {
             (None, Some(id)) => {
@@ -535,7 +599,7 @@ async fn removed(
             }
             (why, _) => {
                 let why = why.unwrap_or_default();
-                store::set_claim(ctx.tx(), key, &person, Claim::In, &why, now).await?;
+                store::not_removed(ctx.tx(), key, &person, &why, now).await?;
             }
         }
     }

@@ -23,6 +23,19 @@ pub struct GroupRule {
     pub on_leave: OnLeave,
     /// Whether somebody who is new in a department is added without a plan.
     pub auto: bool,
+    pub on_transfer: OnTransfer,
+    /// So long a new rule is only looked at: every plan needs a second operator, and nothing is
+    /// changed without a plan.
+    pub preview_days: u16,
+}
+
+/// What happens to somebody who moves to another department of the company.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnTransfer {
+    /// Working days that they stay in the old group; 0: they go with the next plan.
+    pub grace_workdays: u16,
+    /// Whether they are told.
+    pub notice: bool,
 }
 
 /// Who may own a group.
@@ -90,16 +103,47 @@ impl Section for GroupRule {
 
         let auto = reader.boolean("auto").get();
 
+        let on_transfer = reader.table("on_transfer", |table| {
+            let grace_workdays = table.integer("grace_workdays").range(0..=60).get();
+            let notice = table.boolean("notice").get();
+            Some(OnTransfer {
+                grace_workdays: grace_workdays?,
+                notice: notice?,
+            })
+        });
+        let preview_days = reader.integer("preview_days").range(0..=60).get();
+        if let (Some(transfer), Some(OnLeave::Keep)) = (&on_transfer, &on_leave)
+            && transfer.grace_workdays > 0
+        {
+            let what = "with on_leave = \"keep\" nobody is removed, so there is no grace period";
+            let hint = "use on_leave = \"remove_now\", or grace_workdays = 0";
+            reader.wrong("on_transfer", Wrong::new(what, hint));
+            return None;
+        }
+
         let (depth, name) = (depth?, name?);
         if depth > 0 && !name.contains("{dept}") {
             let what = "all groups of this rule would have the same name";
             reader.wrong("name", Wrong::new(what, "use {dept} in the name, or depth = 0"));
             return None;
         }
+        let (app, department) = (app?, department?);
+        // Two rules that make a group of the same name make two groups that nobody can tell apart.
+        let whose = if name.contains("{dept}") {
+            department.as_str()
+        } else {
+            ""
+        };
+        reader.once("name", format!("{app}\n{whose}\n{name}"), |line| {
+            Wrong::new(
+                format!("{name:?} would be the name of a group of another rule too"),
+                format!("the other [[group_rule]] has its name on line {line}; choose another one"),
+            )
+        });
         Some(Self {
             id: id?,
-            app: app?,
-            department: department?,
+            app,
+            department,
             depth,
             name,
             owner: owner?,
@@ -107,6 +151,8 @@ impl Section for GroupRule {
             manual_members: manual_members?,
             on_leave: on_leave?,
             auto: auto?,
+            on_transfer: on_transfer?,
+            preview_days: preview_days?,
         })
     }
 }

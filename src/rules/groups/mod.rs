@@ -2,23 +2,27 @@
 //!
 //! People see: a welcome in a new group, and a private line that says why they were added. Operators
 //! type `/建群 预览`, read what would change, and carry out exactly that with `/建群 执行`; large
-//! removals need a second operator. Who leaves a group by themselves stays out; who leaves the
+//! removals need a second operator, and `/建群 撤销` takes a plan back. Who leaves a group by themselves stays out; who leaves the
 //! company is removed; every change keeps its reason. With `auto = true` newcomers of a department
 //! are added without a plan.
 
 mod apply;
+mod back;
+mod grace;
 mod people;
 mod plan;
 mod store;
+mod undo;
 mod world;
 
 pub use crate::config::rules::groups as config;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use hutong_model::{Body, BoxFuture, ButtonStyle, DeliveryClass, Event, EventHead, Kind, Message, Target};
+use hutong_model::{Body, BoxFuture, ButtonStyle, DeliveryClass, Event, EventHead, Kind, Message, Target, Timestamp};
 
 use super::{Ctx, Rule, RuleError, Who};
 use crate::access::Role;
@@ -26,13 +30,14 @@ use crate::access::store::{APPROVAL_VALID, Decided, audit, decide_approval, hold
 use crate::access::store::{Allowed, place_of_department, verdict};
 use crate::commands::{AnswerPlace, ArgKind, ArgSpec, Asker, Call, Click, CommandSpec};
 use crate::directory::PersonId;
-use crate::schedule::{CronExpr, Misfire, Schedule, Spec};
+use crate::schedule::{CronExpr, Misfire, Schedule, Spec, Workdays};
 use crate::text::Lang;
-use crate::text::groups::Say;
+use crate::text::groups::{Say, Started};
 
 use config::GroupRule;
 pub use plan::Alone;
 use plan::{Claim, Plan};
+pub use undo::KeptWhy;
 use world::World;
 
 pub const NAME: &str = "groups";
@@ -44,6 +49,8 @@ const OPERATORS: &[Role] = &[Role::Operator];
 const GROUPS_SHOWN: usize = 6;
 /// Names in a line of the preview.
 const NAMES_SHOWN: usize = 3;
+/// Things left alone that the way back names.
+const KEPT_SHOWN: usize = 6;
 /// Operators who are asked to confirm.
 const ASKED: usize = 5;
 
@@ -85,6 +92,13 @@ pub const COMMANDS: &[CommandSpec] = &[
         place: AnswerPlace::Private,
     },
     CommandSpec {
+        id: "groups.undo",
+        bare: false,
+        args: &[PLAN],
+        roles: OPERATORS,
+        place: AnswerPlace::Private,
+    },
+    CommandSpec {
         id: "groups.rule",
         bare: false,
         args: &[WHAT, RULE],
@@ -98,12 +112,18 @@ pub struct Groups {
     rules: Vec<GroupRule>,
     zone: Tz,
     alone: Alone,
+    workdays: Arc<dyn Workdays>,
 }
 
 impl Groups {
-    /// `zone` is the company's; `alone` is what one operator may remove.
-    pub fn new(rules: Vec<GroupRule>, zone: Tz, alone: Alone) -> Self {
-        Self { rules, zone, alone }
+    /// `zone` and `workdays` are the company's; `alone` is what one operator may remove.
+    pub fn new(rules: Vec<GroupRule>, zone: Tz, alone: Alone, workdays: Arc<dyn Workdays>) -> Self {
+        Self {
+            rules,
+            zone,
+            alone,
+            workdays,
+        }
     }
 
     fn rule(&self, id: &str) -> Option<&GroupRule> {
@@ -121,6 +141,134 @@ impl Groups {
                 lang,
             )
         })
+    }
+
+    async fn apply(&self, ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, code: &str) -> Result<(), RuleError> {
+        // Two operators at the same moment: the second one sees what the first has begun.
+        ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
+        let back = store::undo_shown(ctx.tx(), &rule.id, code).await?;
+        let world = look_again(ctx, rule, code, back, asker.lang).await?;
+        let fresh = world.back.is_none() && fresh_until(ctx, rule).await?.is_some();
+        if fresh || world.plan.needs_second(self.alone) {
+            return ask_second(ctx, rule, asker, &world, code, fresh).await;
+        }
+        let say = self.carry_out(ctx, rule, &world, &asker.person.id, None).await?;
+        ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
+    }
+
+    async fn carry_out(
+        &self,
+        ctx: &mut Ctx,
+        rule: &GroupRule,
+        world: &World,
+        author: &PersonId,
+        second: Option<&PersonId>,
+    ) -> Result<Say, RuleError> {
+        let plan = &world.plan;
+        let code = world.code(&rule.id);
+        let now = ctx.now();
+        let started = Started {
+            groups: plan.changes.len(),
+            adds: plan.added().count(),
+            removes: plan.removed().count(),
+        };
+        let back = world.back.as_ref().map(|b| &b.run);
+        let detail = serde_json::json!({
+            "plan": code,
+            "undo": back.map(|r| r.code.as_str()),
+            "groups": started.groups,
+            "add": started.adds,
+            "remove": started.removes,
+            "second": second.map(PersonId::as_str),
+        });
+        let action = if back.is_some() { "groups.undo" } else { "groups.apply" };
+        audit(ctx.tx(), now, author.as_str(), action, &rule.id, &detail).await?;
+        let event: String = ctx.event_id().bytes().iter().map(|b| format!("{b:02x}")).collect();
+        let run = store::Run {
+            id: crate::ids::short_hash(&["group plan", &event, &rule.id], 20),
+            rule: rule.id.clone(),
+            code: code.clone(),
+            at: now,
+            actor: author.as_str().to_owned(),
+            undone: false,
+        };
+        store::put_run(ctx.tx(), &run, back.map(|r| r.id.as_str()), now).await?;
+        if back.is_some() {
+            store::set_paused(ctx.tx(), &rule.id, true, author, now).await?;
+        }
+        let reason = match back {
+            Some(back) => Say::ReasonUndo(back.code.clone()),
+            None => Say::ReasonPlan(code),
+        };
+        let why = store::Why {
+            actor: author.as_str(),
+            reason: &reason.in_lang(ctx.env().lang),
+            run: Some(&run.id),
+        };
+        grace::begin(ctx, rule, &plan.grace, self.workdays.as_ref()).await?;
+        apply::emit_plan(ctx, rule, world, why).await?;
+        Ok(match back {
+            Some(_) => Say::UndoStarted {
+                started,
+                rule: rule.id.clone(),
+            },
+            None => Say::Started {
+                started,
+                code: run.code.clone(),
+            },
+        })
+    }
+
+    async fn decide(
+        &self,
+        ctx: &mut Ctx,
+        rule: &GroupRule,
+        asker: &Asker,
+        approval: &str,
+        approve: bool,
+    ) -> Result<(), RuleError> {
+        let lang = asker.lang;
+        let now = ctx.now();
+        let approval = match decide_approval(ctx.tx(), approval, &asker.person.id, approve, now).await? {
+            Decided::Now(approval) => approval,
+            Decided::Already { approved } => return Err(refuse(&Say::ApprovalDecided { approved }, lang)),
+            Decided::OwnRequest => return Err(refuse(&Say::OwnRequest, lang)),
+            Decided::Expired | Decided::NotFound => return Err(refuse(&Say::ApprovalOver, lang)),
+        };
+        let body: serde_json::Value = serde_json::from_str(&approval.body).unwrap_or_default();
+        if body["rule"] != rule.id.as_str() || approval.rule != NAME {
+            return Err(RuleError::Fail("an approval of another rule".to_owned()));
+        }
+        let by = asker.person.name.clone();
+        let told = if approve {
+            ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
+            let back = match body["undo"].as_str() {
+                Some(run) => store::run(ctx.tx(), run).await?,
+                None => None,
+            };
+            let world = look_again(ctx, rule, body["plan"].as_str().unwrap_or_default(), back, lang).await?;
+            let say = self
+                .carry_out(ctx, rule, &world, &approval.author, Some(&asker.person.id))
+                .await?;
+            ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
+            Say::ApprovalYes { by }
+        } else {
+            let say = Say::ApprovalNo { by: by.clone() };
+            ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
+            Say::ApprovalNo { by }
+        };
+        let author_lang = match ctx.directory().person(&approval.author).await? {
+            Some(author) => author
+                .language
+                .as_deref()
+                .and_then(Lang::parse)
+                .unwrap_or(ctx.env().lang),
+            None => return Ok(()),
+        };
+        let text = Message::text(told.in_lang(author_lang));
+        ctx.tell("author", &asker.app, &approval.author, DeliveryClass::Reply, text)
+            .await?;
+        Ok(())
     }
 }
 
@@ -177,13 +325,16 @@ impl Rule for Groups {
                     user,
                     record: Some(record),
                     ..
-                } if record.active => people::newcomer(ctx, &self.rules, event, user).await,
+                } if record.active => {
+                    people::newcomer(ctx, &self.rules, event, user).await?;
+                    grace::moved(ctx, &self.rules, event, user, self.workdays.as_ref()).await
+                }
                 Body::Person {
                     user, record: Some(_), ..
                 } => people::left_company(ctx, event, user).await,
                 Body::Tick { .. } => {
                     for rule in &self.rules {
-                        people::reconcile(ctx, rule, self.alone).await?;
+                        people::reconcile(ctx, rule, self.alone, self.workdays.as_ref()).await?;
                     }
                     Ok(())
                 }
@@ -203,17 +354,26 @@ impl Rule for Groups {
     fn on_command<'a>(&'a self, ctx: &'a mut Ctx, call: &'a Call) -> BoxFuture<'a, Result<(), RuleError>> {
         Box::pin(async move {
             let asker = &call.asker;
-            let rule = self.named(call.text("rule").unwrap_or_default(), asker.lang)?;
+            let code = call.text("plan").unwrap_or_default();
+            let run = match call.id {
+                "groups.undo" => Some(back::run_of(ctx, code, asker.lang).await?),
+                _ => None,
+            };
+            let named = match &run {
+                Some(run) => &run.rule,
+                None => call.text("rule").unwrap_or_default(),
+            };
+            let rule = self.named(named, asker.lang)?;
             if rule_company(ctx, rule)? != asker.person.company {
                 return Err(refuse(&Say::NotYours, asker.lang));
             }
             require(ctx, rule, &asker.person.id, asker.lang).await?;
+            if let Some(run) = run {
+                return back::show(ctx, rule, asker, run, self.alone).await;
+            }
             match call.id {
                 "groups.preview" => preview(ctx, rule, asker, self.alone).await,
-                "groups.apply" => {
-                    let code = call.text("plan").unwrap_or_default();
-                    apply_command(ctx, rule, asker, code, self.alone).await
-                }
+                "groups.apply" => self.apply(ctx, rule, asker, code).await,
                 "groups.rule" => match call.text("what") {
                     Some("暂停" | "pause") => pause(ctx, rule, asker, true).await,
                     Some("恢复" | "resume") => pause(ctx, rule, asker, false).await,
@@ -237,7 +397,7 @@ impl Rule for Groups {
             if click.verb == apply::AGAIN {
                 return make_again(ctx, rule, &click.asker, id).await;
             }
-            decide(ctx, rule, &click.asker, id, click.verb == "approve").await
+            self.decide(ctx, rule, &click.asker, id, click.verb == "approve").await
         })
     }
 }
@@ -264,6 +424,18 @@ fn some_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
         text.push('…');
     }
     text
+}
+
+fn kept_line(kept: &undo::Kept, world: &World, lang: Lang) -> String {
+    let name = match &kept.item {
+        undo::Item::Person(id) => world.names.get(id).map_or("?", String::as_str),
+        undo::Item::Group(name) => name,
+    };
+    Say::KeptItem {
+        name: name.to_owned(),
+        why: kept.why,
+    }
+    .in_lang(lang)
 }
 
 /// What a plan says, a line each.
@@ -300,8 +472,31 @@ fn plan_lines(world: &World, lang: Lang) -> Vec<String> {
     if owners > 0 {
         says.push(Say::NewOwners(owners));
     }
+    if plan.disbands().next().is_some() {
+        says.push(Say::Disband {
+            count: plan.disbands().count(),
+            names: some_names(plan.disbands().map(|c| c.name.as_str())),
+        });
+    }
+    if !plan.grace.is_empty() {
+        says.push(Say::GraceBegins {
+            count: plan.grace.len(),
+            names: some_names(plan.grace.iter().map(|(_, p)| person(p))),
+        });
+    }
     if says.is_empty() {
-        says.push(Say::NothingToDo);
+        says.push(match &world.back {
+            None => Say::NothingToDo,
+            Some(_) => Say::NothingToUndo,
+        });
+    }
+    if let Some(back) = world.back.as_ref().filter(|b| !b.kept.is_empty()) {
+        let told: Vec<String> = back.kept.iter().map(|k| kept_line(k, world, lang)).collect();
+        says.push(Say::Kept {
+            count: told.len(),
+            items: told.iter().take(KEPT_SHOWN).cloned().collect::<Vec<_>>().join("、"),
+            more: told.len().saturating_sub(KEPT_SHOWN),
+        });
     }
     if !plan.no_owner.is_empty() {
         says.push(Say::NoOwner {
@@ -313,10 +508,24 @@ fn plan_lines(world: &World, lang: Lang) -> Vec<String> {
         (plan.too_small.len(), Say::TooSmall as fn(usize) -> Say),
         (world.unreachable, Say::Unreachable),
         (plan.stay_out, Say::StayOut),
+        (plan.in_grace, Say::InGrace),
         (plan.orphans, Say::Orphans),
     ];
     says.extend(rest.into_iter().filter(|(n, _)| *n > 0).map(|(n, say)| say(n)));
     says.iter().map(|s| s.in_lang(lang)).collect()
+}
+
+fn refuse_nobody(rule: &GroupRule, world: &World, lang: Lang) -> Result<(), RuleError> {
+    match world.nobody {
+        false => Ok(()),
+        true => Err(refuse(
+            &Say::Nobody {
+                rule: rule.id.clone(),
+                dept: rule.department.clone(),
+            },
+            lang,
+        )),
+    }
 }
 
 fn refuse_inability(ctx: &Ctx, world: &World, lang: Lang) -> Result<(), RuleError> {
@@ -333,17 +542,30 @@ fn refuse_inability(ctx: &Ctx, world: &World, lang: Lang) -> Result<(), RuleErro
     }
 }
 
+/// The end of a new rule's first days, while they last.
+pub(super) async fn fresh_until(ctx: &mut Ctx, rule: &GroupRule) -> Result<Option<Timestamp>, RuleError> {
+    let now = ctx.now();
+    let end =
+        store::first_seen(ctx.tx(), &rule.id, now).await? + Duration::from_secs(u64::from(rule.preview_days) * 86_400);
+    Ok((now < end).then_some(end))
+}
+
 async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, alone: Alone) -> Result<(), RuleError> {
     let world = world::look(ctx, rule).await?;
+    refuse_nobody(rule, &world, asker.lang)?;
     refuse_inability(ctx, &world, asker.lang)?;
     let mut message = Message::card(Say::PreviewTitle(rule.id.clone()).in_lang(asker.lang));
     for line in plan_lines(&world, asker.lang) {
         message = message.line(line);
     }
     if !world.plan.is_empty() {
-        let code = world.plan.code(&rule.id);
-        if world.plan.needs_second(alone) {
-            message = message.line(Say::SecondNeeded.in_lang(asker.lang));
+        let code = world.code(&rule.id);
+        let needed = match fresh_until(ctx, rule).await? {
+            Some(at) => Some(Say::Fresh(ctx.local(at).format("%m-%d %H:%M").to_string())),
+            None => world.plan.needs_second(alone).then_some(Say::SecondNeeded),
+        };
+        if let Some(say) = needed {
+            message = message.line(say.in_lang(asker.lang));
         }
         let say = Say::ToApply {
             rule: rule.id.clone(),
@@ -354,57 +576,32 @@ async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, alone: Alone) -
     ctx.answer(asker, AnswerPlace::Private, message)
 }
 
-async fn apply_command(
+/// The plan as it is now, when that is still the one that was seen. A way back may be gone also while
+/// the rule is paused, and pauses it.
+async fn look_again(
     ctx: &mut Ctx,
     rule: &GroupRule,
-    asker: &Asker,
     code: &str,
-    alone: Alone,
-) -> Result<(), RuleError> {
-    if store::paused(ctx.tx(), &rule.id).await? {
-        return Err(refuse(&Say::Paused(rule.id.clone()), asker.lang));
-    }
-    // Two operators at the same moment: the second one sees what the first has begun.
-    ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
-    let world = world::look(ctx, rule).await?;
-    refuse_inability(ctx, &world, asker.lang)?;
-    if world.plan.is_empty() || world.plan.code(&rule.id) != code {
-        let say = Say::PlanChanged { rule: rule.id.clone() };
-        return Err(refuse(&say, asker.lang));
-    }
-    if world.plan.needs_second(alone) {
-        return ask_second(ctx, rule, asker, &world, code).await;
-    }
-    let say = carry_out(ctx, rule, &world, &asker.person.id, None).await?;
-    ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
-}
-
-async fn carry_out(
-    ctx: &mut Ctx,
-    rule: &GroupRule,
-    world: &World,
-    author: &PersonId,
-    second: Option<&PersonId>,
-) -> Result<Say, RuleError> {
-    let plan = &world.plan;
-    let code = plan.code(&rule.id);
-    let now = ctx.now();
-    let say = Say::Started {
-        groups: plan.changes.len(),
-        adds: plan.added().count(),
-        removes: plan.removed().count(),
+    back: Option<store::Run>,
+    lang: Lang,
+) -> Result<World, RuleError> {
+    let changed = match &back {
+        Some(run) => Say::UndoChanged { code: run.code.clone() },
+        None => Say::PlanChanged { rule: rule.id.clone() },
     };
-    let detail = serde_json::json!({
-        "plan": code,
-        "groups": plan.changes.len(),
-        "add": plan.added().count(),
-        "remove": plan.removed().count(),
-        "second": second.map(PersonId::as_str),
-    });
-    audit(ctx.tx(), now, author.as_str(), "groups.apply", &rule.id, &detail).await?;
-    let reason = Say::ReasonPlan(code).in_lang(ctx.env().lang);
-    apply::emit_plan(ctx, rule, world, author.as_str(), &reason).await?;
-    Ok(say)
+    let world = match back {
+        Some(run) => back::look(ctx, rule, run, lang).await?,
+        None if store::paused(ctx.tx(), &rule.id).await? => {
+            return Err(refuse(&Say::Paused(rule.id.clone()), lang));
+        }
+        None => world::look(ctx, rule).await?,
+    };
+    refuse_nobody(rule, &world, lang)?;
+    refuse_inability(ctx, &world, lang)?;
+    match world.plan.is_empty() || world.code(&rule.id) != code {
+        true => Err(refuse(&changed, lang)),
+        false => Ok(world),
+    }
 }
 
 async fn ask_second(
@@ -413,10 +610,12 @@ async fn ask_second(
     asker: &Asker,
     world: &World,
     code: &str,
+    fresh: bool,
 ) -> Result<(), RuleError> {
     let place = place_of_department(ctx.tx(), &world.root.id).await?;
     let others = holders(ctx.tx(), &asker.person.company, OPERATORS, &place).await?;
-    let body = serde_json::json!({ "rule": rule.id, "plan": code }).to_string();
+    let back = world.back.as_ref().map(|b| b.run.id.as_str());
+    let body = serde_json::json!({ "rule": rule.id, "plan": code, "undo": back }).to_string();
     let now = ctx.now();
     let id = request_approval(ctx.tx(), NAME, "apply", &body, &asker.person.id, now).await?;
     let mut asked = Vec::new();
@@ -469,64 +668,13 @@ async fn ask_second(
         }
     }
     if asked.is_empty() {
-        return Err(refuse(&Say::NoSecond, asker.lang));
+        return Err(refuse(&Say::NoSecond { fresh }, asker.lang));
     }
     let say = Say::AskedSecond {
         names: asked.join("、"),
+        fresh,
     };
     ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
-}
-
-async fn decide(
-    ctx: &mut Ctx,
-    rule: &GroupRule,
-    asker: &Asker,
-    approval: &str,
-    approve: bool,
-) -> Result<(), RuleError> {
-    let lang = asker.lang;
-    let now = ctx.now();
-    let approval = match decide_approval(ctx.tx(), approval, &asker.person.id, approve, now).await? {
-        Decided::Now(approval) => approval,
-        Decided::Already { approved } => return Err(refuse(&Say::ApprovalDecided { approved }, lang)),
-        Decided::OwnRequest => return Err(refuse(&Say::OwnRequest, lang)),
-        Decided::Expired | Decided::NotFound => return Err(refuse(&Say::ApprovalOver, lang)),
-    };
-    let body: serde_json::Value = serde_json::from_str(&approval.body).unwrap_or_default();
-    if body["rule"] != rule.id.as_str() || approval.rule != NAME {
-        return Err(RuleError::Fail("an approval of another rule".to_owned()));
-    }
-    let by = asker.person.name.clone();
-    let told = if approve {
-        if store::paused(ctx.tx(), &rule.id).await? {
-            return Err(refuse(&Say::Paused(rule.id.clone()), lang));
-        }
-        ctx.tx().lock(&format!("groups:{}", rule.id)).await?;
-        let world = world::look(ctx, rule).await?;
-        refuse_inability(ctx, &world, lang)?;
-        if body["plan"] != world.plan.code(&rule.id).as_str() {
-            return Err(refuse(&Say::PlanChanged { rule: rule.id.clone() }, lang));
-        }
-        let say = carry_out(ctx, rule, &world, &approval.author, Some(&asker.person.id)).await?;
-        ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
-        Say::ApprovalYes { by }
-    } else {
-        let say = Say::ApprovalNo { by: by.clone() };
-        ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))?;
-        Say::ApprovalNo { by }
-    };
-    let author_lang = match ctx.directory().person(&approval.author).await? {
-        Some(author) => author
-            .language
-            .as_deref()
-            .and_then(Lang::parse)
-            .unwrap_or(ctx.env().lang),
-        None => return Ok(()),
-    };
-    let text = Message::text(told.in_lang(author_lang));
-    ctx.tell("author", &asker.app, &approval.author, DeliveryClass::Reply, text)
-        .await?;
-    Ok(())
 }
 
 /// An operator has looked: the group is not there, and the next plan may make it.
@@ -609,6 +757,21 @@ async fn show(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Result<(), Rule
         let say = Say::RuleFailed {
             count: failed.len(),
             people: some_names(failed.iter().map(String::as_str)),
+        };
+        lines.push(say.in_lang(lang));
+    }
+    let grace: Vec<String> = claims
+        .iter()
+        .filter(|c| c.claim == Claim::Grace)
+        .map(|c| match c.until {
+            Some(day) => format!("{}({})", c.name, day.format("%m-%d")),
+            None => c.name.clone(),
+        })
+        .collect();
+    if !grace.is_empty() {
+        let say = Say::RuleGrace {
+            count: grace.len(),
+            people: some_names(grace.iter().map(String::as_str)),
         };
         lines.push(say.in_lang(lang));
     }

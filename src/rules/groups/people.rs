@@ -7,18 +7,29 @@ use hutong_model::{Ability, ChatId, DeliveryClass, Event, Mention, Message, User
 
 use super::apply;
 use super::config::GroupRule;
+use super::grace;
 use super::plan::{Alone, Claim};
-use super::store::{self, Chat, Key};
-use super::world;
+use super::store::{self, Chat, Key, Why};
+use super::world::{self, Tree};
 use crate::directory::PersonId;
 use crate::rules::{Ctx, RuleError};
+use crate::schedule::Workdays;
 use crate::text::Lang;
 use crate::text::groups::Say;
 
 /// More people than this come into one group only by a plan that somebody has looked at.
 const MAX_AUTO: usize = 20;
 /// The actor of changes that nobody asked for.
-const SYSTEM: &str = "system";
+pub(super) const SYSTEM: &str = "system";
+
+/// A change that nobody asked for, with its reason.
+pub(super) fn by_itself(reason: &str) -> Why<'_> {
+    Why {
+        actor: SYSTEM,
+        reason,
+        run: None,
+    }
+}
 
 /// Somebody joined or left one of our groups.
 pub(super) async fn membership(
@@ -57,7 +68,7 @@ pub(super) async fn membership(
                 department: &claim.department,
             };
             match (joined, claim.claim) {
-                (false, Claim::In | Claim::Adding) => {
+                (false, Claim::In | Claim::Adding | Claim::Grace) => {
                     let detail = if by.is_none_or(|b| b == user) {
                         "self"
                     } else {
@@ -93,12 +104,14 @@ pub(super) async fn left_company(ctx: &mut Ctx, event: &Event, user: &UserId) ->
 async fn remove_leaver(ctx: &mut Ctx, person: &PersonId) -> Result<(), RuleError> {
     let reason = Say::ReasonLeftCompany.in_lang(ctx.env().lang);
     for claim in store::claims_of(ctx.tx(), person).await? {
-        if !matches!(claim.claim, Claim::In | Claim::Adding) || store::paused(ctx.tx(), &claim.rule).await? {
+        if !matches!(claim.claim, Claim::In | Claim::Adding | Claim::Grace)
+            || store::paused(ctx.tx(), &claim.rule).await?
+        {
             continue;
         }
         let chat = store::chat(ctx.tx(), &claim.rule, &claim.department).await?;
         if let Some(chat) = chat.filter(|c| c.chat.is_some() && ctx.can(&c.app, Ability::RemoveMembers)) {
-            apply::remove(ctx, &chat, std::slice::from_ref(person), SYSTEM, &reason).await?;
+            apply::remove(ctx, &chat, std::slice::from_ref(person), by_itself(&reason)).await?;
         }
     }
     Ok(())
@@ -124,7 +137,8 @@ pub(super) async fn newcomer(
         let Some(account) = ctx.directory().identity_on(&person.id, platform).await? else {
             continue;
         };
-        if !person.active || store::paused(ctx.tx(), &rule.id).await? || !ctx.can(&rule.app, Ability::AddMembers) {
+        let quiet = store::paused(ctx.tx(), &rule.id).await? || super::fresh_until(ctx, rule).await?.is_some();
+        if !person.active || quiet || !ctx.can(&rule.app, Ability::AddMembers) {
             continue;
         }
         // A rule whose department is not there (any more) has nothing to add to.
@@ -133,24 +147,7 @@ pub(super) async fn newcomer(
             Err(RuleError::Refuse(_)) => continue,
             Err(error) => return Err(error),
         };
-        let targets: BTreeSet<&str> = tree
-            .levels(&root.id, usize::from(rule.depth))
-            .iter()
-            .map(|d| d.id.as_str())
-            .collect();
-        let own = store::departments_of(ctx.tx(), &person.id).await?;
-        let wanted: BTreeSet<String> = own
-            .iter()
-            .flat_map(|d| {
-                if rule.include_children {
-                    tree.upwards(d)
-                } else {
-                    vec![d.as_str()]
-                }
-            })
-            .filter(|d| targets.contains(d))
-            .map(str::to_owned)
-            .collect();
+        let wanted = wanted(ctx, rule, &tree, &root.id, &person.id).await?;
         let accounts = BTreeMap::from([(person.id.clone(), account)]);
         let mut joined = Vec::new();
         let claims = store::claims_of(ctx.tx(), &person.id).await?;
@@ -171,6 +168,24 @@ pub(super) async fn newcomer(
     Ok(())
 }
 
+/// The departments whose groups the rule wants this person in.
+pub(super) async fn wanted(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    tree: &Tree,
+    root: &str,
+    person: &PersonId,
+) -> Result<BTreeSet<String>, RuleError> {
+    let levels = tree.levels(root, usize::from(rule.depth));
+    let targets: BTreeSet<&str> = levels.iter().map(|d| d.id.as_str()).collect();
+    let own = store::departments_of(ctx.tx(), person).await?;
+    let reached = own.iter().flat_map(|d| match rule.include_children {
+        true => tree.upwards(d),
+        false => vec![d.as_str()],
+    });
+    Ok(reached.filter(|d| targets.contains(d)).map(str::to_owned).collect())
+}
+
 async fn add_one(
     ctx: &mut Ctx,
     chat: &Chat,
@@ -178,7 +193,7 @@ async fn add_one(
     accounts: &BTreeMap<PersonId, UserId>,
 ) -> Result<String, RuleError> {
     let reason = Say::ReasonJoined.in_lang(ctx.env().lang);
-    apply::add(ctx, chat, std::slice::from_ref(person), accounts, SYSTEM, &reason).await?;
+    apply::add(ctx, chat, std::slice::from_ref(person), accounts, by_itself(&reason)).await?;
     Ok(chat.name.clone())
 }
 
@@ -206,7 +221,13 @@ async fn tell_why(ctx: &mut Ctx, rule: &GroupRule, person: &PersonId, groups: &[
 }
 
 /// What no event told: people whom a directory sync found to have left or to be new.
-pub(super) async fn reconcile(ctx: &mut Ctx, rule: &GroupRule, alone: Alone) -> Result<(), RuleError> {
+pub(super) async fn reconcile(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    alone: Alone,
+    workdays: &dyn Workdays,
+) -> Result<(), RuleError> {
+    let fresh = super::fresh_until(ctx, rule).await?.is_some();
     if store::paused(ctx.tx(), &rule.id).await? {
         return Ok(());
     }
@@ -214,7 +235,7 @@ pub(super) async fn reconcile(ctx: &mut Ctx, rule: &GroupRule, alone: Alone) -> 
     let gone: BTreeSet<PersonId> = store::claims(ctx.tx(), &rule.id)
         .await?
         .into_iter()
-        .filter(|c| !c.active && c.claim == Claim::In)
+        .filter(|c| !c.active && matches!(c.claim, Claim::In | Claim::Grace))
         .map(|c| c.person)
         .collect();
     // So many leavers at once are a broken directory rather than a bad day.
@@ -223,7 +244,9 @@ pub(super) async fn reconcile(ctx: &mut Ctx, rule: &GroupRule, alone: Alone) -> 
             remove_leaver(ctx, person).await?;
         }
     }
-    if !rule.auto || !ctx.can(&rule.app, Ability::AddMembers) {
+    let graceful = rule.on_transfer.grace_workdays > 0;
+    let adds = rule.auto && ctx.can(&rule.app, Ability::AddMembers);
+    if fresh || !(adds || graceful) {
         return Ok(());
     }
     let world = match world::look(ctx, rule).await {
@@ -231,6 +254,15 @@ pub(super) async fn reconcile(ctx: &mut Ctx, rule: &GroupRule, alone: Alone) -> 
         Err(RuleError::Refuse(_)) => return Ok(()),
         Err(error) => return Err(error),
     };
+    if world.nobody {
+        return Ok(());
+    }
+    if graceful {
+        grace::follow(ctx, rule, &world, alone, workdays).await?;
+    }
+    if !adds {
+        return Ok(());
+    }
     let failed: BTreeSet<(String, PersonId)> = store::claims(ctx.tx(), &rule.id)
         .await?
         .into_iter()
@@ -251,7 +283,7 @@ pub(super) async fn reconcile(ctx: &mut Ctx, rule: &GroupRule, alone: Alone) -> 
         let Some(chat) = chat.filter(|_| !new.is_empty() && new.len() <= MAX_AUTO) else {
             continue;
         };
-        apply::add(ctx, chat, &new, &world.accounts, SYSTEM, &reason).await?;
+        apply::add(ctx, chat, &new, &world.accounts, by_itself(&reason)).await?;
         for person in new {
             told.entry(person).or_default().push(chat.name.clone());
         }

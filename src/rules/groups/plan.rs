@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
+
 use super::config::{ManualMembers, OnLeave};
 use crate::directory::PersonId;
 
@@ -38,6 +40,8 @@ pub enum Claim {
     Out,
     /// They went by themselves, or somebody took them out by hand: they stay out.
     Left,
+    /// They have moved to another department and may stay for some days.
+    Grace,
 }
 
 impl Claim {
@@ -49,6 +53,7 @@ impl Claim {
             Claim::Removing => "removing",
             Claim::Out => "out",
             Claim::Left => "left",
+            Claim::Grace => "grace",
         }
     }
 
@@ -60,6 +65,7 @@ impl Claim {
             Claim::Removing,
             Claim::Out,
             Claim::Left,
+            Claim::Grace,
         ]
         .into_iter()
         .find(|c| c.as_str() == text)
@@ -89,6 +95,18 @@ pub struct Current {
     pub claims: BTreeMap<PersonId, Claim>,
     /// People whom we added and who have left the company.
     pub gone: BTreeSet<PersonId>,
+    /// The last day of those in grace.
+    pub until: BTreeMap<PersonId, NaiveDate>,
+}
+
+/// What the rule says about people whom it no longer wants in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    pub manual: ManualMembers,
+    pub on_leave: OnLeave,
+    /// Somebody who has moved stays for some days.
+    pub grace: bool,
+    pub today: NaiveDate,
 }
 
 /// The changes of one group.
@@ -105,11 +123,14 @@ pub struct Change {
     pub remove: Vec<PersonId>,
     /// Members before, for the share that is removed.
     pub size: usize,
+    /// The group ends. Only the way back from a plan says so, never a plan itself.
+    pub disband: bool,
 }
 
 impl Change {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.create.is_none()
+            && !self.disband
             && !self.rename
             && self.new_owner.is_none()
             && self.add.is_empty()
@@ -129,17 +150,23 @@ pub struct Plan {
     pub stay_out: usize,
     /// Groups of departments that the rule no longer reaches. They are left alone.
     pub orphans: usize,
+    /// People whose grace begins with this plan, by department.
+    pub grace: Vec<(String, PersonId)>,
+    /// People who are back before their grace has ended.
+    pub back: Vec<(String, PersonId)>,
+    /// People who stay for some days more.
+    pub in_grace: usize,
 }
 
 /// Compares. The order of `desired` is kept.
-pub fn plan(manual: ManualMembers, on_leave: OnLeave, desired: &[Desired], current: &[Current]) -> Plan {
+pub fn plan(policy: Policy, desired: &[Desired], current: &[Current]) -> Plan {
     let mut plan = Plan::default();
     for want in desired {
         match current.iter().find(|c| c.department == want.department) {
             None => create(want, &mut plan),
             // What is being made is finished first.
             Some(have) if !have.ready => {}
-            Some(have) => adjust(manual, on_leave, want, have, &mut plan),
+            Some(have) => adjust(policy, want, have, &mut plan),
         }
     }
     plan.orphans = current
@@ -167,7 +194,7 @@ fn create(want: &Desired, plan: &mut Plan) {
     });
 }
 
-fn adjust(manual: ManualMembers, on_leave: OnLeave, want: &Desired, have: &Current, plan: &mut Plan) {
+fn adjust(policy: Policy, want: &Desired, have: &Current, plan: &mut Plan) {
     let mut change = Change {
         department: want.department.clone(),
         name: want.name.clone(),
@@ -184,9 +211,14 @@ fn adjust(manual: ManualMembers, on_leave: OnLeave, want: &Desired, have: &Curre
     }
     for person in want.members.difference(&have.members) {
         match have.claims.get(person) {
-            None | Some(Claim::Failed | Claim::Out | Claim::In) => change.add.push(person.clone()),
+            None | Some(Claim::Failed | Claim::Out | Claim::In | Claim::Grace) => change.add.push(person.clone()),
             Some(Claim::Left) => plan.stay_out += 1,
             Some(Claim::Adding | Claim::Removing) => {}
+        }
+    }
+    for person in have.members.intersection(&want.members) {
+        if have.claims.get(person) == Some(&Claim::Grace) {
+            plan.back.push((want.department.clone(), person.clone()));
         }
     }
     for person in have.members.difference(&want.members) {
@@ -194,10 +226,19 @@ fn adjust(manual: ManualMembers, on_leave: OnLeave, want: &Desired, have: &Curre
         if owner_there && have.owner.as_ref() == Some(person) {
             continue;
         }
+        let stays = policy.grace && !have.gone.contains(person);
         let goes = match have.claims.get(person) {
-            Some(Claim::In | Claim::Failed) => on_leave == OnLeave::RemoveNow,
+            Some(Claim::Grace) if stays && have.until.get(person).is_some_and(|day| policy.today <= *day) => {
+                plan.in_grace += 1;
+                false
+            }
+            Some(Claim::In) if stays && policy.on_leave == OnLeave::RemoveNow => {
+                plan.grace.push((want.department.clone(), person.clone()));
+                false
+            }
+            Some(Claim::In | Claim::Failed | Claim::Grace) => policy.on_leave == OnLeave::RemoveNow,
             Some(Claim::Adding | Claim::Removing) => false,
-            None | Some(Claim::Out | Claim::Left) => manual == ManualMembers::Remove,
+            None | Some(Claim::Out | Claim::Left) => policy.manual == ManualMembers::Remove,
         };
         if goes {
             change.remove.push(person.clone());
@@ -213,7 +254,7 @@ fn adjust(manual: ManualMembers, on_leave: OnLeave, want: &Desired, have: &Curre
 
 impl Plan {
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.is_empty() && self.grace.is_empty()
     }
 
     pub fn creates(&self) -> impl Iterator<Item = &Change> {
@@ -222,6 +263,10 @@ impl Plan {
 
     pub fn renames(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|c| c.rename)
+    }
+
+    pub fn disbands(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|c| c.disband)
     }
 
     pub fn added(&self) -> impl Iterator<Item = &PersonId> {
@@ -235,7 +280,7 @@ impl Plan {
     /// True when one operator alone may not carry it out.
     pub fn needs_second(&self, alone: Alone) -> bool {
         let share = |c: &Change| c.remove.len() * 100 > c.size.max(1) * alone.percent;
-        self.removed().count() > alone.people || self.changes.iter().any(share)
+        self.removed().count() > alone.people || self.changes.iter().any(|c| c.disband || share(c))
     }
 
     /// Names this plan: another one has another code.
@@ -250,6 +295,12 @@ impl Plan {
             parts.extend(change.add.iter().map(PersonId::as_str));
             parts.push("remove");
             parts.extend(change.remove.iter().map(PersonId::as_str));
+            if change.disband {
+                parts.push("disband");
+            }
+        }
+        for (department, person) in &self.grace {
+            parts.extend(["grace", department, person.as_str()]);
         }
         crate::ids::short_hash(&parts, 6)
     }
@@ -286,11 +337,21 @@ mod tests {
             members: people(members.iter().copied()),
             claims: claims.iter().map(|(n, c)| (person(*n), *c)).collect(),
             gone: BTreeSet::new(),
+            until: BTreeMap::new(),
+        }
+    }
+
+    fn policy(manual: ManualMembers, on_leave: OnLeave) -> Policy {
+        Policy {
+            manual,
+            on_leave,
+            grace: false,
+            today: NaiveDate::from_ymd_opt(2026, 11, 24).unwrap(),
         }
     }
 
     fn keep(want: Desired, have: Current) -> Plan {
-        plan(ManualMembers::Keep, OnLeave::RemoveNow, &[want], &[have])
+        plan(policy(ManualMembers::Keep, OnLeave::RemoveNow), &[want], &[have])
     }
 
     #[test]
@@ -303,16 +364,16 @@ mod tests {
 
     #[test]
     fn a_new_group_needs_an_owner_and_two_people() {
-        let made = plan(ManualMembers::Keep, OnLeave::RemoveNow, &[want([1, 2])], &[]);
+        let made = plan(policy(ManualMembers::Keep, OnLeave::RemoveNow), &[want([1, 2])], &[]);
         assert_eq!(made.creates().count(), 1);
         assert_eq!(made.added().count(), 2);
-        let alone = plan(ManualMembers::Keep, OnLeave::RemoveNow, &[want([1])], &[]);
+        let alone = plan(policy(ManualMembers::Keep, OnLeave::RemoveNow), &[want([1])], &[]);
         assert!(alone.is_empty() && alone.too_small.len() == 1);
         let headless = Desired {
             owner: None,
             ..want([1, 2])
         };
-        let headless = plan(ManualMembers::Keep, OnLeave::RemoveNow, &[headless], &[]);
+        let headless = plan(policy(ManualMembers::Keep, OnLeave::RemoveNow), &[headless], &[]);
         assert!(headless.is_empty() && headless.no_owner.len() == 1);
         let making = Current {
             ready: false,
@@ -327,15 +388,13 @@ mod tests {
         let kept = keep(want([1]), have(&[1, 2, 9], &claims));
         assert_eq!(kept.removed().collect::<Vec<_>>(), [&person(2)]);
         let all = plan(
-            ManualMembers::Remove,
-            OnLeave::RemoveNow,
+            policy(ManualMembers::Remove, OnLeave::RemoveNow),
             &[want([1])],
             &[have(&[1, 2, 9], &claims)],
         );
         assert_eq!(all.removed().count(), 2);
         let none = plan(
-            ManualMembers::Keep,
-            OnLeave::Keep,
+            policy(ManualMembers::Keep, OnLeave::Keep),
             &[want([1])],
             &[have(&[1, 2, 9], &claims)],
         );
@@ -383,9 +442,34 @@ mod tests {
             })
             .collect();
         let (wants, haves): (Vec<_>, Vec<_>) = many.into_iter().unzip();
-        let plan = plan(ManualMembers::Keep, OnLeave::RemoveNow, &wants, &haves);
+        let plan = plan(policy(ManualMembers::Keep, OnLeave::RemoveNow), &wants, &haves);
         assert_eq!(plan.removed().count(), 24);
         assert!(plan.needs_second(Alone::default()));
+    }
+
+    #[test]
+    fn who_moves_stays_for_some_days_and_a_leaver_does_not() {
+        let graceful = |today: &str| Policy {
+            grace: true,
+            today: today.parse().unwrap(),
+            ..policy(ManualMembers::Keep, OnLeave::RemoveNow)
+        };
+        let claims = [(2, Claim::In), (3, Claim::Grace), (4, Claim::Grace), (5, Claim::In)];
+        let mut current = have(&[1, 2, 3, 4, 5], &claims);
+        current.until = [3, 4].map(|n| (person(n), "2026-12-03".parse().unwrap())).into();
+        current.gone = people([5]);
+        let at = |day: &str, current: &Current| plan(graceful(day), &[want([1, 4])], std::slice::from_ref(current));
+        let first = at("2026-12-03", &current);
+        assert_eq!(first.grace, [("d".to_owned(), person(2))]);
+        assert_eq!(first.back, [("d".to_owned(), person(4))]);
+        assert_eq!(
+            (first.in_grace, first.removed().collect::<Vec<_>>()),
+            (1, vec![&person(5)])
+        );
+        // The day after the last.
+        let later = at("2026-12-04", &current);
+        assert_eq!(later.removed().collect::<Vec<_>>(), [&person(3), &person(5)]);
+        assert_ne!(first.code("r"), later.code("r"));
     }
 
     fn claim() -> impl Strategy<Value = Claim> {
@@ -395,7 +479,8 @@ mod tests {
             Just(Claim::Failed),
             Just(Claim::Removing),
             Just(Claim::Out),
-            Just(Claim::Left)
+            Just(Claim::Left),
+            Just(Claim::Grace)
         ]
     }
 
@@ -422,7 +507,7 @@ mod tests {
                     current.claims.insert(p.clone(), Claim::In);
                 }
                 for p in &change.remove {
-                    prop_assert!(matches!(current.claims.get(p), Some(Claim::In | Claim::Failed)));
+                    prop_assert!(matches!(current.claims.get(p), Some(Claim::In | Claim::Failed | Claim::Grace)));
                     current.members.remove(p);
                     current.claims.insert(p.clone(), Claim::Out);
                 }

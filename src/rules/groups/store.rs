@@ -1,10 +1,12 @@
 //! SQL of the groups rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use hutong_model::{AppId, ChatId, CompanyId, Platform, Timestamp, UserId};
 
 use super::plan::Claim;
+use super::undo::{Did, Entry};
 use crate::directory::PersonId;
 use crate::store::{Row, StoreError, Tx};
 
@@ -132,13 +134,16 @@ pub struct ClaimRow {
     pub active: bool,
     pub claim: Claim,
     pub detail: String,
+    /// The last day of somebody in grace.
+    pub until: Option<NaiveDate>,
 }
 
 const CLAIM: &str = "SELECT c.rule AS rule, c.department AS department, c.person AS person, p.name AS name, \
-     p.active AS active, c.state AS state, c.detail AS detail FROM group_claim c JOIN person p ON p.id = c.person";
+     p.active AS active, c.state AS state, c.detail AS detail, c.until_day AS until_day FROM group_claim c JOIN person p ON p.id = c.person";
 
 fn read_claim(row: &Row) -> Result<ClaimRow, StoreError> {
     let state: String = row.get("state")?;
+    let until: Option<String> = row.get("until_day")?;
     Ok(ClaimRow {
         rule: row.get("rule")?,
         department: row.get("department")?,
@@ -147,6 +152,7 @@ fn read_claim(row: &Row) -> Result<ClaimRow, StoreError> {
         active: row.get("active")?,
         claim: Claim::parse(&state).ok_or_else(|| StoreError::Broken(format!("{state} is no state of a claim")))?,
         detail: row.get("detail")?,
+        until: until.and_then(|day| day.parse().ok()),
     })
 }
 
@@ -185,7 +191,8 @@ pub async fn set_claim(
 ) -> Result<(), StoreError> {
     tx.query(
         "INSERT INTO group_claim (rule, department, person, state, detail, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (rule, department, person) DO UPDATE SET state = excluded.state, detail = excluded.detail, updated_at = excluded.updated_at",
+         ON CONFLICT (rule, department, person) DO UPDATE SET state = excluded.state, detail = excluded.detail, updated_at = excluded.updated_at, \
+           until_day = CASE WHEN excluded.state = 'removing' THEN group_claim.until_day ELSE NULL END",
     )
     .bind(key.rule)
     .bind(key.department)
@@ -196,6 +203,80 @@ pub async fn set_claim(
     .execute()
     .await
     .map(|_| ())
+}
+
+/// They have moved, and stay until the end of this day.
+pub async fn set_grace(
+    tx: &mut Tx,
+    key: Key<'_>,
+    who: &PersonId,
+    until: NaiveDate,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.query(
+        "UPDATE group_claim SET state = 'grace', detail = '', until_day = $4, updated_at = $5 \
+         WHERE rule = $1 AND department = $2 AND person = $3",
+    )
+    .bind(key.rule)
+    .bind(key.department)
+    .bind(who.as_str())
+    .bind(until.to_string())
+    .bind(now)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// The platform did not remove them: they are in as before.
+pub async fn not_removed(
+    tx: &mut Tx,
+    key: Key<'_>,
+    who: &PersonId,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.query(
+        "UPDATE group_claim SET state = CASE WHEN until_day IS NULL THEN 'in' ELSE 'grace' END, detail = $4, \
+           updated_at = $5 WHERE rule = $1 AND department = $2 AND person = $3",
+    )
+    .bind(key.rule)
+    .bind(key.department)
+    .bind(who.as_str())
+    .bind(why)
+    .bind(now)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// When the rule was seen for the first time; now, if this is it. A rule that had changed something
+/// before this was kept is as old as that change.
+pub async fn first_seen(tx: &mut Tx, rule: &str, now: Timestamp) -> Result<Timestamp, StoreError> {
+    let row = tx
+        .query("SELECT first_seen FROM group_rule_state WHERE rule = $1")
+        .bind(rule)
+        .optional()
+        .await?;
+    let known: Option<Timestamp> = row.map_or(Ok(None), |r| r.get("first_seen"))?;
+    if let Some(at) = known {
+        return Ok(at);
+    }
+    let first = tx
+        .query("SELECT at FROM group_change WHERE rule = $1 ORDER BY id LIMIT 1")
+        .bind(rule)
+        .optional()
+        .await?;
+    let at = first.map_or(Ok(now), |r| r.get("at"))?;
+    tx.query(
+        "INSERT INTO group_rule_state (rule, paused, changed_by, changed_at, first_seen) VALUES ($1, FALSE, 'system', $2, $3) \
+         ON CONFLICT (rule) DO UPDATE SET first_seen = excluded.first_seen",
+    )
+    .bind(rule)
+    .bind(now)
+    .bind(at)
+    .execute()
+    .await?;
+    Ok(at)
 }
 
 /// From now on they are there by hand, or not at all.
@@ -209,29 +290,259 @@ pub async fn drop_claim(tx: &mut Tx, key: Key<'_>, who: &PersonId) -> Result<(),
         .map(|_| ())
 }
 
+/// Why something is changed, who wanted it, and the run of a plan it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Why<'a> {
+    pub actor: &'a str,
+    pub reason: &'a str,
+    pub run: Option<&'a str>,
+}
+
+/// What is written down of a change.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    pub did: Did,
+    pub who: Option<&'a PersonId>,
+    pub was: Option<&'a str>,
+    pub became: Option<&'a str>,
+}
+
+impl<'a> Record<'a> {
+    pub fn of(did: Did, who: &'a PersonId) -> Self {
+        Self {
+            did,
+            who: Some(who),
+            was: None,
+            became: None,
+        }
+    }
+}
+
 /// A change and why it was made.
 pub async fn record(
     tx: &mut Tx,
     key: Key<'_>,
-    who: Option<&PersonId>,
-    what: &str,
-    reason: &str,
-    actor: &str,
+    record: Record<'_>,
+    why: Why<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     tx.query(
-        "INSERT INTO group_change (at, rule, department, person, what, reason, actor) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO group_change (at, rule, department, person, what, reason, actor, plan, was, became) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(now)
     .bind(key.rule)
     .bind(key.department)
-    .bind(who.map(|p| p.as_str().to_owned()))
-    .bind(what)
-    .bind(reason)
-    .bind(actor)
+    .bind(record.who.map(|p| p.as_str().to_owned()))
+    .bind(record.did.as_str())
+    .bind(why.reason)
+    .bind(why.actor)
+    .bind(why.run.map(str::to_owned))
+    .bind(record.was.map(str::to_owned))
+    .bind(record.became.map(str::to_owned))
     .execute()
     .await
     .map(|_| ())
+}
+
+/// How a change of a run ended. `who` is absent for what is about the whole group.
+pub async fn outcome(
+    tx: &mut Tx,
+    run: &str,
+    key: Key<'_>,
+    did: Did,
+    who: Option<&PersonId>,
+    ok: bool,
+) -> Result<(), StoreError> {
+    tx.query(
+        "UPDATE group_change SET outcome = $1 WHERE plan = $2 AND rule = $3 AND department = $4 AND what = $5 \
+           AND ($6 = '' OR person = $6) AND outcome IS NULL",
+    )
+    .bind(if ok { "ok" } else { "failed" })
+    .bind(run)
+    .bind(key.rule)
+    .bind(key.department)
+    .bind(did.as_str())
+    .bind(who.map_or("", PersonId::as_str))
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// A group was not made: nobody came into it.
+pub async fn nothing_came(tx: &mut Tx, key: Key<'_>) -> Result<(), StoreError> {
+    tx.query(
+        "UPDATE group_change SET outcome = 'failed' WHERE rule = $1 AND department = $2 \
+           AND what IN ('create', 'add') AND plan IS NOT NULL AND outcome IS NULL",
+    )
+    .bind(key.rule)
+    .bind(key.department)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// A plan that was carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub id: String,
+    pub rule: String,
+    pub code: String,
+    pub at: Timestamp,
+    pub actor: String,
+    pub undone: bool,
+}
+
+const RUN: &str = "SELECT id, rule, code, at, actor, undone_at FROM group_plan";
+
+fn read_run(row: &Row) -> Result<Run, StoreError> {
+    let undone: Option<Timestamp> = row.get("undone_at")?;
+    Ok(Run {
+        id: row.get("id")?,
+        rule: row.get("rule")?,
+        code: row.get("code")?,
+        at: row.get("at")?,
+        actor: row.get("actor")?,
+        undone: undone.is_some(),
+    })
+}
+
+/// Notes that a plan is carried out; `back` is the run it takes back, which counts as undone now.
+pub async fn put_run(tx: &mut Tx, run: &Run, back: Option<&str>, now: Timestamp) -> Result<(), StoreError> {
+    tx.query("INSERT INTO group_plan (id, rule, code, at, actor, undo_of) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(run.id.as_str())
+        .bind(run.rule.as_str())
+        .bind(run.code.as_str())
+        .bind(run.at)
+        .bind(run.actor.as_str())
+        .bind(back.map(str::to_owned))
+        .execute()
+        .await?;
+    if let Some(back) = back {
+        tx.query("UPDATE group_plan SET undone_at = $2 WHERE id = $1")
+            .bind(back)
+            .bind(now)
+            .execute()
+            .await?;
+    }
+    Ok(())
+}
+
+/// The last run with this code.
+pub async fn run_by_code(tx: &mut Tx, code: &str) -> Result<Option<Run>, StoreError> {
+    let row = tx
+        .query(format!("{RUN} WHERE code = $1 ORDER BY at DESC, id DESC LIMIT 1"))
+        .bind(code)
+        .optional()
+        .await?;
+    row.as_ref().map(read_run).transpose()
+}
+
+pub async fn run(tx: &mut Tx, id: &str) -> Result<Option<Run>, StoreError> {
+    let row = tx.query(format!("{RUN} WHERE id = $1")).bind(id).optional().await?;
+    row.as_ref().map(read_run).transpose()
+}
+
+/// A way back with this code was shown; it may be carried out.
+pub async fn show_undo(tx: &mut Tx, rule: &str, code: &str, run: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.query(
+        "INSERT INTO group_undo (rule, code, plan, shown_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (rule, code) DO UPDATE SET plan = excluded.plan, shown_at = excluded.shown_at",
+    )
+    .bind(rule)
+    .bind(code)
+    .bind(run)
+    .bind(now)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// The run that the way back with this code takes back.
+pub async fn undo_shown(tx: &mut Tx, rule: &str, code: &str) -> Result<Option<Run>, StoreError> {
+    let row = tx
+        .query("SELECT plan FROM group_undo WHERE rule = $1 AND code = $2")
+        .bind(rule)
+        .bind(code)
+        .optional()
+        .await?;
+    match row {
+        Some(row) => run(tx, &row.get::<String>("plan")?).await,
+        None => Ok(None),
+    }
+}
+
+/// What a run did, in order, and whether anything else has moved the same people since.
+pub async fn entries(tx: &mut Tx, run: &Run) -> Result<Vec<Entry>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT id, department, person, what, was, became, outcome FROM group_change WHERE plan = $1 ORDER BY id",
+        )
+        .bind(run.id.as_str())
+        .all()
+        .await?;
+    let first: i64 = rows.first().map_or(Ok(i64::MAX), |r| r.get("id"))?;
+    let later = tx
+        .query(
+            "SELECT department, person FROM group_change WHERE rule = $1 AND id > $2 AND person IS NOT NULL \
+               AND what IN ('add', 'remove') AND (plan IS NULL OR plan <> $3) AND (outcome IS NULL OR outcome = 'ok')",
+        )
+        .bind(run.rule.as_str())
+        .bind(first)
+        .bind(run.id.as_str())
+        .all()
+        .await?;
+    let mut moved: BTreeSet<(String, String)> = BTreeSet::new();
+    for row in &later {
+        moved.insert((row.get("department")?, row.get("person")?));
+    }
+    let mut list = Vec::new();
+    for row in &rows {
+        let (what, outcome): (String, Option<String>) = (row.get("what")?, row.get("outcome")?);
+        let who: Option<String> = row.get("person")?;
+        let department: String = row.get("department")?;
+        list.push(Entry {
+            did: Did::parse(&what).ok_or_else(|| StoreError::Broken(format!("{what} is no change of a group")))?,
+            person: who.as_deref().and_then(PersonId::parse),
+            was: row.get("was")?,
+            became: row.get("became")?,
+            done: outcome.map(|o| o == "ok"),
+            moved_since: who.is_some_and(|who| moved.contains(&(department.clone(), who))),
+            department,
+        });
+    }
+    Ok(list)
+}
+
+/// Name and owner of a chat as the directory last saw them, when it is still there.
+pub async fn seen(
+    tx: &mut Tx,
+    app: &AppId,
+    chat: &ChatId,
+) -> Result<Option<(Option<String>, Option<PersonId>)>, StoreError> {
+    let row = tx
+        .query("SELECT name, owner FROM chat WHERE app = $1 AND chat_id = $2 AND active = TRUE")
+        .bind(app)
+        .bind(chat)
+        .optional()
+        .await?;
+    row.map(|row| {
+        let owner: Option<String> = row.get("owner")?;
+        Ok((row.get("name")?, owner.as_deref().and_then(PersonId::parse)))
+    })
+    .transpose()
+}
+
+/// A group is no more: its books are closed. What was done stays in the book of changes.
+pub async fn forget_chat(tx: &mut Tx, key: Key<'_>) -> Result<(), StoreError> {
+    for table in ["group_claim", "group_chat"] {
+        tx.query(format!("DELETE FROM {table} WHERE rule = $1 AND department = $2"))
+            .bind(key.rule)
+            .bind(key.department)
+            .execute()
+            .await?;
+    }
+    Ok(())
 }
 
 /// When the rule last changed something.

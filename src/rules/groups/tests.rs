@@ -6,7 +6,7 @@ use hutong_model::{
     Ability, Action, AppId, Body, ChatId, FailedReceiver, Mention, PersonRecord, Platform, Receipt, Timestamp, UserId,
 };
 
-use super::config::{ManualMembers, OnLeave, Owner};
+use super::config::{ManualMembers, OnLeave, OnTransfer, Owner};
 use super::*;
 use crate::access::Scope;
 use crate::rules::PendingEffect;
@@ -16,7 +16,10 @@ use crate::rules::testkit::{
 };
 use crate::store::testing::{TestStore, all};
 
-const ABLE: [Ability; 8] = [
+mod grace;
+mod undo;
+
+const ABLE: [Ability; 9] = [
     Ability::SendToChat,
     Ability::SendToUser,
     Ability::Reply,
@@ -25,7 +28,12 @@ const ABLE: [Ability; 8] = [
     Ability::SetOwner,
     Ability::AddMembers,
     Ability::RemoveMembers,
+    Ability::Disband,
 ];
+
+fn china() -> Arc<dyn Workdays> {
+    Arc::new(crate::schedule::WorkdayTable::china().unwrap())
+}
 
 fn rule() -> GroupRule {
     GroupRule {
@@ -39,6 +47,11 @@ fn rule() -> GroupRule {
         manual_members: ManualMembers::Keep,
         on_leave: OnLeave::RemoveNow,
         auto: false,
+        on_transfer: OnTransfer {
+            grace_workdays: 0,
+            notice: true,
+        },
+        preview_days: 0,
     }
 }
 
@@ -50,6 +63,7 @@ async fn world(test: TestStore, rule: GroupRule) -> Kit {
         vec![rule],
         chrono_tz::Asia::Shanghai,
         Alone::default(),
+        china(),
     ))])
     .unwrap()
     .rules;
@@ -135,6 +149,12 @@ async fn platform(kit: &Kit, done: Done, refuses: &[&str]) -> Vec<Action> {
         }
     }
     seen
+}
+
+/// What is between `mark` and the next space or line.
+fn after(text: &str, mark: &str) -> String {
+    let (_, rest) = text.split_once(mark).unwrap_or_else(|| panic!("{mark} in {text}"));
+    rest.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
 /// Both groups made, everybody in.
@@ -295,10 +315,26 @@ async fn a_department_that_is_missing_or_ambiguous_is_named() {
     }
 }
 
+#[tokio::test]
+async fn a_rule_that_matches_nobody_says_so_and_removes_nobody() {
+    for test in all().await.unwrap() {
+        let kit = made(test, GroupRule { auto: true, ..rule() }).await;
+        // Half a directory: everybody has gone elsewhere.
+        let mut away: Vec<PersonRecord> = (1..=4).map(|i| record(&format!("u{i}"), "员工", &["mk"])).collect();
+        away.extend(["op", "op2"].map(|id| record(id, "运营", &["mk"])));
+        kit.directory(Platform::Feishu, &[], &away).await;
+        for text in ["/建群 预览 dept-rd", "/建群 执行 dept-rd zzzzzz"] {
+            let done = say(&kit, "op", text).await;
+            assert!(done.said()[0].contains("一个人也没匹配到"), "{:?}", done.said());
+        }
+        assert_eq!(members(&kit, EMB).await.len(), 5);
+    }
+}
+
 #[test]
 fn a_rule_is_looked_after_four_times_an_hour_and_none_not_at_all() {
     let zone = chrono_tz::Asia::Shanghai;
-    let schedules = Groups::new(vec![rule()], zone, Alone::default()).schedules();
+    let schedules = Groups::new(vec![rule()], zone, Alone::default(), china()).schedules();
     assert_eq!(schedules.len(), 1);
     assert_eq!(
         (schedules[0].id.as_str(), schedules[0].rule.as_str()),
@@ -312,7 +348,11 @@ fn a_rule_is_looked_after_four_times_an_hour_and_none_not_at_all() {
         schedules[0].spec.next_after(ten),
         Some(ten + chrono::Duration::minutes(7))
     );
-    assert!(Groups::new(Vec::new(), zone, Alone::default()).schedules().is_empty());
+    assert!(
+        Groups::new(Vec::new(), zone, Alone::default(), china())
+            .schedules()
+            .is_empty()
+    );
 }
 
 fn member_event(name: &str, who: &str, joined: bool, by: Option<&str>) -> Body {

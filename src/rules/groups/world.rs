@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hutong_model::{Ability, AppId, CompanyId, Platform, UserId};
 
+use super::back::Back;
 use super::config::{GroupRule, Owner};
-use super::plan::{Claim, Current, Desired, Plan, plan};
+use super::plan::{Claim, Current, Desired, Plan, Policy, plan};
 use super::store::{self, Chat};
 use crate::access::Role;
 use crate::access::store::{holders, place_of_department};
@@ -23,6 +24,20 @@ pub struct World {
     /// People of these departments without an account on the platform of the app.
     pub unreachable: usize,
     pub plan: Plan,
+    /// The rule wants nobody in any group: rather a broken directory than a wish.
+    pub nobody: bool,
+    /// The plan takes back another one.
+    pub back: Option<Back>,
+}
+
+impl World {
+    /// Names the plan, and what it takes back.
+    pub fn code(&self, rule: &str) -> String {
+        match &self.back {
+            None => self.plan.code(rule),
+            Some(back) => self.plan.code(&format!("{rule}:undo:{}", back.run.id)),
+        }
+    }
 }
 
 /// The company and platform of a rule's app.
@@ -163,6 +178,7 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
     }
     let chats = store::chats(ctx.tx(), &rule.id).await?;
     let mut desired = Vec::new();
+    let mut nobody = true;
     for department in tree.levels(&root.id, usize::from(rule.depth)) {
         let parts = if rule.include_children {
             tree.levels(&department.id, usize::MAX)
@@ -175,6 +191,7 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
             .flatten()
             .cloned()
             .collect();
+        nobody &= members.is_empty();
         let owner = owner_of(ctx, rule, &company, platform, &department.id, &accounts).await?;
         let exists = chats
             .iter()
@@ -189,6 +206,12 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
             members,
         });
     }
+    let policy = Policy {
+        manual: rule.manual_members,
+        on_leave: rule.on_leave,
+        grace: rule.on_transfer.grace_workdays > 0,
+        today: ctx.local(ctx.now()).date_naive(),
+    };
     let current = current(ctx, rule, &chats).await?;
     for (person, name) in current.1 {
         names.entry(person).or_insert(name);
@@ -200,11 +223,13 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
         names,
         chats,
         unreachable: unreachable.len(),
-        plan: plan(rule.manual_members, rule.on_leave, &desired, &current.0),
+        plan: plan(policy, &desired, &current.0),
+        nobody,
+        back: None,
     })
 }
 
-async fn current(
+pub async fn current(
     ctx: &mut Ctx,
     rule: &GroupRule,
     chats: &[Chat],
@@ -225,9 +250,10 @@ async fn current(
             members,
             gone: own
                 .clone()
-                .filter(|c| !c.active && c.claim == Claim::In)
+                .filter(|c| !c.active && matches!(c.claim, Claim::In | Claim::Grace))
                 .map(|c| c.person.clone())
                 .collect(),
+            until: own.clone().filter_map(|c| Some((c.person.clone(), c.until?))).collect(),
             claims: own.map(|c| (c.person.clone(), c.claim)).collect(),
         });
     }
