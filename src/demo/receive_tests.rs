@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hutong_model::{Clock as _, Platform, Timestamp};
 use hutong_simkit::company::{self, monday_to_friday};
-use hutong_simkit::{ChatSel, Verb};
+use hutong_simkit::{ChatSel, Fault, FaultKind, Verb};
 
 use super::page::{Backstage as _, Reception as _};
 use super::platforms::{Modes, Receive};
@@ -17,6 +17,15 @@ const GROUPS: [(Platform, &str); 3] = [
     (Platform::DingTalk, "quality"),
     (Platform::WeCom, "sales"),
 ];
+
+fn link_fault(kind: FaultKind) -> Fault {
+    Fault {
+        path: String::new(),
+        callbacks: false,
+        times: 1,
+        kind,
+    }
+}
 
 /// The company's groups with the bot in them, before anybody has said anything.
 async fn stage(folder: &std::path::Path) -> Stage {
@@ -137,7 +146,7 @@ async fn a_leap_of_the_clock_costs_a_connection_at_most_once() {
         |now| now + Duration::from_secs(3600),
         |now| now + Duration::from_secs(3 * 86_400),
     ];
-    for (nth, leap) in leaps.into_iter().enumerate() {
+    for (nth, leap) in leaps.iter().enumerate() {
         stage.jump(leap(stage.clock.now())).await.unwrap();
         let after = stage.reconnects();
         for ((_, old), (standing, new)) in before.iter().zip(&after) {
@@ -150,6 +159,22 @@ async fn a_leap_of_the_clock_costs_a_connection_at_most_once() {
             stage.thank(platform, key, nth).await;
             assert_eq!(stage.via(platform).as_deref(), Some("long_connection"), "{platform}");
         }
+    }
+    // Cut just before a leap: the leap ends when they are connected again, and the page says so.
+    for sim in &stage.platforms.sims {
+        sim.fault(link_fault(FaultKind::DropLink));
+    }
+    stage.jump(stage.clock.now() + Duration::from_secs(3600)).await.unwrap();
+    for (shown, (_, old)) in stage.standing().iter().zip(&before) {
+        assert_eq!(
+            (shown.standing, shown.reconnects),
+            (Some("ready"), old + 1),
+            "{shown:?}"
+        );
+        assert_eq!(shown.why, Some(["连接中断", "the connection broke"]));
+    }
+    for (platform, key) in GROUPS {
+        stage.thank(platform, key, leaps.len()).await;
     }
     for shown in stage.standing() {
         assert_eq!(shown.why.is_some(), shown.reconnects > 0, "{shown:?}");

@@ -189,7 +189,7 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ("v_callback", "回调", "callback"),
     ("v_long_connection", "长连接", "connection"),
     ("by_callback", "平台推送到回调地址", "The platform calls an address"),
-    ("reconnects", "重连 {n} 次:{why}", "{n} reconnects: {why}"),
+    ("reconnects", "重连 {n} 次:{why}", "reconnected {n}×: {why}"),
     ("mixed", "自建应用仍走回调", "the self-built app stays with callbacks"),
     ("switching", "正在切换…", "Switching…"),
     ("switched", "{platform}现在经{way}接收", "{platform} now comes by {way}"),
