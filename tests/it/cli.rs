@@ -188,6 +188,14 @@ async fn research(store: &hutong::store::Store) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_plan_is_a_diff_and_apply_goes_through_the_inbox() {
     for test in hutong::store::testing::all().await.unwrap() {
+        // The program refuses a server that may lose what it acknowledged, which tests run on.
+        if test.url.starts_with("postgres") {
+            let row = test.store.query("SHOW fsync").one().await.unwrap();
+            if row.get::<String>("fsync").unwrap() != "on" {
+                eprintln!("skipped on PostgreSQL: the server runs with fsync=off");
+                continue;
+            }
+        }
         let folder = tempfile::tempdir().unwrap();
         let file = format!("{GROUPS}[store]\nurl = \"{}\"\n", test.url);
         std::fs::write(folder.path().join("c.toml"), file).unwrap();
@@ -227,7 +235,7 @@ async fn a_group_plan_is_a_diff_and_apply_goes_through_the_inbox() {
             ];
             hutong(&place, &arguments)
         });
-        if test.name == "SQLite" || test.url.starts_with("sqlite:") {
+        if test.url.starts_with("sqlite:") {
             // This test holds the file like a running service.
             let text = said(&apply.await.unwrap());
             assert!(
