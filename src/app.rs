@@ -26,9 +26,9 @@ use crate::cli::check::dates;
 use crate::config::{Checked, Language, Who};
 use crate::delivery::{Delivery, DeliveryMetrics, DeliveryOptions};
 use crate::dispatch::{Ages, Dispatcher};
-use crate::inbox::worker::{InboxSink, WorkMetrics, Worker};
+use crate::inbox::worker::{InboxSink, Pace, WorkMetrics, Worker};
 use crate::inbox::{Inbox, InboxOptions};
-use crate::ingress::{self, Ingress, IngressMetrics};
+use crate::ingress::{self, InFlight, Ingress, IngressMetrics};
 use crate::link::Links;
 use crate::link::board::Board;
 use crate::rules::columns::when::Calendar;
@@ -155,6 +155,7 @@ impl Hutong {
             metrics: work_metrics.clone(),
             inbox: inbox.metrics.clone(),
             trace: trace.clone(),
+            pace: Pace::default(),
         });
         let ingress = Arc::new(Ingress {
             apps: adapters.into_iter().map(|(id, a)| (id.into(), a)).collect(),
@@ -162,6 +163,8 @@ impl Hutong {
             clock: clock.clone(),
             metrics: Arc::new(IngressMetrics::default()),
             max_body: config.limits.body_bytes,
+            in_flight: InFlight::new(config.limits.in_flight_bytes),
+            trace: trace.clone(),
         });
         Ok(Self {
             config: Arc::new(config),
@@ -213,6 +216,7 @@ impl Hutong {
             holder: format!("{:016x}", rng.next_u64()),
             seed: rng.next_u64(),
             options: hutong_link::Options::default(),
+            trace: self.trace.clone(),
         }
         .start(tasks, cancel);
     }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::demo::page::{self, DemoSim, DemoState, NoPictures};
+use crate::demo::platforms::{Modes, Receive};
 use crate::demo::{Hand, tour, weeks};
 use crate::ingress::{self, Limits};
 
@@ -29,6 +30,10 @@ pub struct DemoArguments {
     /// Host name under which the page may be opened, beside localhost and IP addresses.
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
+    /// How the platforms' events come: by callback, or over a long connection where the app knows it.
+    /// The page has a switch for each platform.
+    #[arg(long, value_enum, value_name = "WAY", default_value_t = Receive::Callback, conflicts_with = "tour")]
+    receive: Receive,
     /// Print a walk through everything the bot does, without a page. Fails when a platform would
     /// have refused something.
     #[arg(long)]
@@ -94,6 +99,8 @@ pub(super) async fn demo(arguments: &DemoArguments) -> anyhow::Result<ExitCode> 
     let folder = Folder::make(arguments.data.as_deref())?;
     eprintln!("{}: 126 people, three platforms, four weeks", company::NAME);
     let (stage, _) = weeks::prepare(&folder.path, &mut |line| eprintln!("  {line}")).await?;
+    // The weeks are played by callback: their clock leaps, and no connection lives that fast.
+    stage.receive(Modes::all(arguments.receive)).await?;
     let stage = Arc::new(stage);
     for complaint in stage.complaints() {
         eprintln!("  the platform would have refused: {complaint}");
@@ -114,6 +121,7 @@ pub(super) async fn demo(arguments: &DemoArguments) -> anyhow::Result<ExitCode> 
         sims,
         backstage: stage.behind.clone(),
         time: Arc::new(Hand(stage.clone())),
+        reception: stage.clone(),
         pictures: Arc::new(NoPictures),
         hosts: arguments.host.clone(),
         stop: cancel.clone(),

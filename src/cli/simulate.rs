@@ -11,7 +11,7 @@ use hutong_simkit::Verb;
 use hutong_simkit::company;
 
 use crate::clock::SystemClock;
-use crate::demo::platforms::{Platforms, config_id};
+use crate::demo::platforms::{Modes, Platforms, Receive, config_id, knows_both};
 
 /// How often repeats of callbacks are looked at, and an address that does not answer yet is tried.
 const LOOK: Duration = Duration::from_secs(1);
@@ -27,9 +27,14 @@ pub struct SimulateArguments {
     /// Address of the bot in that configuration; callbacks are registered as soon as it answers.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     bot: std::net::SocketAddr,
+    /// How the bot of that configuration receives. Over a long connection no callback address is
+    /// registered; apps that know callbacks only keep theirs.
+    #[arg(long, value_enum, value_name = "WAY", default_value_t = Receive::Callback)]
+    receive: Receive,
 }
 
 pub(super) async fn simulate(arguments: &SimulateArguments) -> anyhow::Result<ExitCode> {
+    let modes = Modes::all(arguments.receive);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let first = arguments.port;
     let ports = if first == 0 {
@@ -50,12 +55,14 @@ pub(super) async fn simulate(arguments: &SimulateArguments) -> anyhow::Result<Ex
         println!("  control    {}/_sim/", sim.base_url());
         for app in sim.apps() {
             println!("  app        {} ({}), {}", app.id, app.kind, app.name);
-            if !app.kind.ends_with("webhook") {
+            if knows_both(app.kind) && arguments.receive == Receive::LongConnection {
+                println!("  events     over a long connection that the bot opens");
+            } else if !app.kind.ends_with("webhook") {
                 println!("  callbacks  http://{}/hook/{}", arguments.bot, config_id(&app));
             }
         }
     }
-    let config = platforms.config("sqlite://hutong.db", &arguments.bot.to_string());
+    let config = platforms.config("sqlite://hutong.db", &arguments.bot.to_string(), modes);
     match &arguments.write_config {
         Some(path) => {
             use std::io::Write as _;
@@ -80,7 +87,7 @@ pub(super) async fn simulate(arguments: &SimulateArguments) -> anyhow::Result<Ex
             () = &mut stop => return Ok(ExitCode::SUCCESS),
             _ = tick.tick() => {}
         }
-        if !connected && platforms.subscribe(&bot).await.is_ok() {
+        if !connected && platforms.subscribe(&bot, modes).await.is_ok() {
             connected = true;
             println!("the bot at {bot} has passed the address check of every app");
         }

@@ -135,6 +135,7 @@ impl Behind {
             app: step.app,
             chat: chat.or_else(|| self.direct(platform, step.user.as_deref())),
             kind: step.kind.to_owned(),
+            via: step.via.map(|via| via.as_str().to_owned()),
             accepted_ms: None,
             rules: vec![rule],
             effects: Vec::new(),

@@ -7,6 +7,8 @@ mod backstage;
 mod clock;
 pub mod page;
 pub mod platforms;
+#[cfg(test)]
+mod receive_tests;
 mod screen;
 mod stage;
 mod stories;

@@ -13,6 +13,7 @@ use hutong_simkit::company::{self, HistoryStep, PlatformApps, Player};
 use hutong_simkit::server::Served;
 use hutong_simkit::{SimApp, SimError, Simulator, Verb};
 use hutong_wecom::sim::{AppSpec, Kind};
+use serde::{Deserialize, Serialize};
 
 use crate::adapters;
 
@@ -20,6 +21,74 @@ use crate::adapters;
 const ROBOTS: [(&str, &str); 3] = [("sales", "wecom-sales"), ("sea", "wecom-sea"), ("fast", "wecom-fast")];
 /// The app that hears WeCom's groups.
 const WECOM_EAR: &str = "wecom-bot";
+
+/// How an app receives: the values of the configuration's key `receive`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Receive {
+    #[default]
+    Callback,
+    LongConnection,
+}
+
+impl Receive {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Receive::Callback => "callback",
+            Receive::LongConnection => "long_connection",
+        }
+    }
+}
+
+/// How the apps of each platform receive, as far as they know both ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Modes([Receive; 3]);
+
+impl Modes {
+    /// All alike.
+    pub fn all(receive: Receive) -> Self {
+        Self([receive; 3])
+    }
+
+    pub fn of(self, platform: Platform) -> Receive {
+        let [feishu, dingtalk, wecom] = self.0;
+        match platform {
+            Platform::Feishu => feishu,
+            Platform::DingTalk => dingtalk,
+            Platform::WeCom => wecom,
+        }
+    }
+
+    #[must_use]
+    pub fn with(mut self, platform: Platform, receive: Receive) -> Self {
+        let [feishu, dingtalk, wecom] = &mut self.0;
+        *match platform {
+            Platform::Feishu => feishu,
+            Platform::DingTalk => dingtalk,
+            Platform::WeCom => wecom,
+        } = receive;
+        self
+    }
+
+    /// `None`: the app knows callbacks only.
+    fn app(self, platform: Platform, app: &SimApp) -> Option<Receive> {
+        knows_both(app.kind).then(|| self.of(platform))
+    }
+}
+
+/// Whether apps of this kind may choose: WeCom's self-built apps know callbacks only.
+pub fn knows_both(kind: &str) -> bool {
+    keys_of(kind).iter().any(|key| key.name == RECEIVE)
+}
+
+/// The key of the configuration.
+const RECEIVE: &str = "receive";
+
+fn keys_of(kind: &str) -> &'static [hutong_model::KeySpec] {
+    let entry = adapters::ALL.iter().find(|e| e.kinds.contains(&kind));
+    entry.map_or(&[], |e| (e.keys)(kind))
+}
 
 /// The running platforms. They end when this is dropped.
 pub struct Platforms {
@@ -116,18 +185,30 @@ impl Platforms {
     }
 
     /// Every app with its address `{base}/hook/{id}`, as an admin enters it in the developer console.
-    pub async fn subscribe(&self, base: &str) -> Result<(), SimError> {
+    /// An app that receives over a long connection has none.
+    pub async fn subscribe(&self, base: &str, modes: Modes) -> Result<(), SimError> {
         for sim in &self.sims {
-            for app in sim.apps().into_iter().filter(hears) {
-                let url = format!("{base}/hook/{}", config_id(&app));
-                sim.subscribe(&app.id, &url).await?;
+            self.subscribe_at(sim, base, modes).await?;
+        }
+        Ok(())
+    }
+
+    /// [`Platforms::subscribe`] for the apps of one platform.
+    pub async fn subscribe_at(&self, sim: &Arc<dyn Simulator>, base: &str, modes: Modes) -> Result<(), SimError> {
+        for app in sim.apps().into_iter().filter(hears) {
+            let url = format!("{base}/hook/{}", config_id(&app));
+            match modes.app(sim.platform(), &app) {
+                // DingTalk's apps choose by connecting.
+                Some(Receive::LongConnection) if app.kind == "dingtalk" => {}
+                Some(Receive::LongConnection) => sim.subscribe(&app.id, "").await?,
+                _ => sim.subscribe(&app.id, &url).await?,
             }
         }
         Ok(())
     }
 
     /// A configuration for all apps. Groups stand in it as soon as they exist.
-    pub fn config(&self, store: &str, listen: &str) -> String {
+    pub fn config(&self, store: &str, listen: &str, modes: Modes) -> String {
         let mut out = format!(
             "# Connects hutong to three simulated platforms; the secrets are made up.\n\n\
              [server]\nlisten = {}\n\n[store]\nurl = {}\n\n[company]\nid = \"main\"\nname = {}\n\n[log]\nlevel = \"warn\"\n",
@@ -137,7 +218,7 @@ impl Platforms {
         );
         for sim in &self.sims {
             for app in sim.apps() {
-                push_app(&mut out, &app);
+                push_app(&mut out, &app, modes.app(sim.platform(), &app));
             }
         }
         for (heard, robot) in ROBOTS {
@@ -248,16 +329,16 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn push_app(out: &mut String, app: &SimApp) {
+fn push_app(out: &mut String, app: &SimApp, receive: Option<Receive>) {
     let _ = write!(
         out,
         "\n[[app]]\nid = {}\nplatform = {}\n",
         quoted(&config_id(app)),
         quoted(app.kind)
     );
-    let entry = adapters::ALL.iter().find(|e| e.kinds.contains(&app.kind));
-    for spec in entry.map_or(&[][..], |e| (e.keys)(app.kind)) {
+    for spec in keys_of(app.kind) {
         let value = match spec.kind {
+            _ if spec.name == RECEIVE => receive.map(|r| quoted(r.as_str())),
             KeyKind::Text | KeyKind::Url => app.settings.text(spec.name).map(quoted),
             // These open nothing but the platform on this machine.
             KeyKind::Secret => app.settings.secret(spec.name).map(|s| quoted(s.expose())),
@@ -328,14 +409,30 @@ mod tests {
         let mut platforms = Platforms::start(clock.clone(), [0; 3]).await.unwrap();
         let env = DemoEnvironment(clock);
         let load = |text: &str| Loader::new(&env, adapters::ALL).load(text, "t").unwrap();
-        let before = load(&platforms.config("sqlite://x.db", "127.0.0.1:0"));
+        let config = |p: &Platforms, modes| load(&p.config("sqlite://x.db", "127.0.0.1:0", modes));
+        let before = config(&platforms, Modes::default());
         assert_eq!((before.apps.len(), before.chat_links.len()), (7, 0));
+        let connected = |modes| {
+            let apps = config(&platforms, modes).apps;
+            let ids = apps
+                .iter()
+                .filter(|a| a.adapter.link().is_some())
+                .map(|a| a.id.as_str().to_owned());
+            ids.collect::<Vec<_>>()
+        };
+        assert!(connected(Modes::default()).is_empty());
+        assert_eq!(
+            connected(Modes::all(Receive::LongConnection)),
+            ["feishu", "dingtalk", WECOM_EAR]
+        );
+        let one = Modes::default().with(Platform::DingTalk, Receive::LongConnection);
+        assert_eq!(connected(one), ["dingtalk"]);
         let script = company::history(1, now, 7, company::monday_to_friday);
         for step in script.take_while(|s| matches!(s.verb, Verb::CreateChat { .. })) {
             platforms.play(&step).await.unwrap();
         }
         platforms.add_robots().await.unwrap();
-        let after = load(&platforms.config("sqlite://x.db", "127.0.0.1:0"));
+        let after = config(&platforms, Modes::default());
         assert_eq!(after.chat_links.len(), ROBOTS.len());
         assert!(after.rules.columns.iter().all(|c| c.chats.len() == 3));
         assert_eq!(after.rules.groups.len(), RULES.len());

@@ -4,30 +4,42 @@
 //! The service is stepped, not started: after every change its events, effects and schedules are
 //! worked off at the clock's time. So four weeks pass in seconds with every column and report at its
 //! own minute, and afterwards the same steps follow the running clock.
+//!
+//! How a platform's apps receive can be changed meanwhile ([`Stage::receive`]): the service is built
+//! anew on the same store, behind the same address.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use hutong_model::{BoxFuture, Clock as _, Platform, Timestamp};
 use hutong_simkit::Simulator;
 use hutong_simkit::company::{Date, HistoryStep};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, RwLock};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
 
 use super::backstage::Behind;
 use super::clock::{DemoClock, DemoEnvironment};
-use super::page::TimeControl;
-use super::platforms::Platforms;
+use super::page::{AppReceives, Reception, TimeControl};
+use super::platforms::{Modes, Platforms, Receive, config_id, knows_both};
 use crate::adapters;
 use crate::app::{Hutong, sync_directory};
 use crate::cli::check::dates;
-use crate::config::Loader;
+use crate::config::{Checked, Loader};
 use crate::directory::sync::refresh;
 use crate::ingress::{self, Limits};
+use crate::link::board::Standing;
 use crate::schedule::{WorkdayTable, Workdays as _};
+use crate::text::{Lang, service::link_why};
 use crate::trace::Trace;
 
 /// How long the stage waits when nothing calls it.
@@ -40,49 +52,79 @@ const BEHIND: Duration = Duration::from_millis(15);
 const MINUTE_MS: i64 = 60_000;
 /// Minutes of the day at which columns and reports appear.
 const MOMENTS: [i64; 3] = [9 * 60 + 30, 10 * 60, 16 * 60];
+/// The address in the demo's configuration: the door is opened by the stage itself.
+const LISTEN: &str = "127.0.0.1:0";
 /// Steps of one jump; more means that something never comes to rest.
 const MOST_STEPS: usize = 50_000;
 
-/// The service with its server.
-struct House {
-    system: Arc<Hutong>,
+/// How long a new connection is waited for; the page shows how it stands in any case.
+const CONNECTED: Duration = Duration::from_secs(5);
+
+/// The address for callbacks. It stays, and so does whoever asks there while the service behind it
+/// is changed: what platforms were told once (cards carry it) goes on to work.
+#[derive(Clone)]
+struct Door {
+    inside: Arc<RwLock<Option<Router>>>,
     base: String,
-    cancel: CancellationToken,
-    server: JoinHandle<()>,
 }
 
-impl House {
-    async fn open(config: &str, clock: &DemoClock, trace: Trace) -> anyhow::Result<Self> {
-        let env = DemoEnvironment(Arc::new(clock.clone()));
-        let check = dates::schedule_check(clock.now());
-        let checked = Loader::new(&env, adapters::ALL)
-            .schedule_check(&check)
-            .load(config, "demo.toml")
-            .map_err(|problems| anyhow!("the demo's configuration:\n{}", problems.render(false)))?;
-        let system = Hutong::build(checked, Arc::new(clock.clone()), trace).await?;
+impl Door {
+    async fn open(cancel: CancellationToken) -> anyhow::Result<(Self, JoinHandle<()>)> {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .context("listening for callbacks")?;
-        let base = format!("http://{}", listener.local_addr()?);
-        let cancel = CancellationToken::new();
-        let server = tokio::spawn(ingress::serve(
-            listener,
-            system.router(),
-            Limits::default(),
-            cancel.clone(),
-        ));
-        Ok(Self {
-            system: Arc::new(system),
-            base,
-            cancel,
-            server,
-        })
+        let door = Self {
+            inside: Arc::default(),
+            base: format!("http://{}", listener.local_addr()?),
+        };
+        let router = Router::new().fallback(enter).with_state(door.clone());
+        let server = tokio::spawn(ingress::serve(listener, router, Limits::default(), cancel));
+        Ok((door, server))
+    }
+}
+
+/// Waits while the service is being changed; the change waits for those who are inside.
+async fn enter(State(door): State<Door>, request: Request) -> Response {
+    let inside = door.inside.read().await;
+    match inside.as_ref() {
+        Some(router) => match router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        },
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+fn checked(config: &str, clock: &DemoClock) -> anyhow::Result<Checked> {
+    let env = DemoEnvironment(Arc::new(clock.clone()));
+    let check = dates::schedule_check(clock.now());
+    Loader::new(&env, adapters::ALL)
+        .schedule_check(&check)
+        .load(config, "demo.toml")
+        .map_err(|problems| anyhow!("the demo's configuration:\n{}", problems.render(false)))
+}
+
+/// The long connections of a service.
+struct Lines {
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+}
+
+impl Lines {
+    fn connect(system: &Hutong) -> Self {
+        let lines = Self {
+            tasks: TaskTracker::new(),
+            cancel: CancellationToken::new(),
+        };
+        system.connect(&lines.tasks, &lines.cancel);
+        lines.tasks.close();
+        lines
     }
 
-    async fn close(self) {
+    /// In good order: what is being stored is stored and acknowledged.
+    async fn end(&self) {
         self.cancel.cancel();
-        let _ = self.server.await;
-        self.system.store.close().await;
+        self.tasks.wait().await;
     }
 }
 
@@ -90,14 +132,20 @@ impl House {
 pub struct Stage {
     pub clock: DemoClock,
     pub platforms: Platforms,
-    pub system: Arc<Hutong>,
+    system: ArcSwap<Hutong>,
     pub behind: Arc<Behind>,
     /// When something is due next, as the last step said.
     due: Mutex<Option<Timestamp>>,
-    /// One at a time drives: the running clock, or a jump.
+    /// One at a time drives: the running clock, a jump, or a change of the service.
     driving: Mutex<()>,
     call: Notify,
     workdays: WorkdayTable,
+    /// The address of the store, for configurations.
+    url: String,
+    trace: Trace,
+    modes: std::sync::Mutex<Modes>,
+    lines: Mutex<Lines>,
+    door: Door,
     cancel: CancellationToken,
     _server: JoinHandle<()>,
 }
@@ -105,52 +153,138 @@ pub struct Stage {
 impl Stage {
     /// Starts the platforms, makes the company's groups with the bot in them, and connects the
     /// service as an admin does: first the apps, then the groups into the configuration, then a restart.
-    /// `groups` are the steps that make the groups.
+    /// `groups` are the steps that make the groups. Everything comes by callback at first.
     pub async fn build(folder: &std::path::Path, start: Timestamp, groups: &[HistoryStep]) -> anyhow::Result<Self> {
         let clock = DemoClock::at(start);
         let mut platforms = Platforms::start(Arc::new(clock.clone()), [0; 3]).await?;
-        let store = format!("sqlite://{}", folder.join("hutong-demo.db").display());
-        let config = |p: &Platforms| p.config(&store, "127.0.0.1:0");
+        let url = format!("sqlite://{}", folder.join("hutong-demo.db").display());
+        let modes = Modes::default();
+        let cancel = CancellationToken::new();
+        let (door, server) = Door::open(cancel.clone()).await?;
+        let build = async |platforms: &Platforms, trace| {
+            let config = checked(&platforms.config(&url, LISTEN, modes), &clock)?;
+            let system = Hutong::build(config, Arc::new(clock.clone()), trace).await?;
+            *door.inside.write().await = Some(system.router());
+            platforms.subscribe(&door.base, modes).await?;
+            anyhow::Ok(system)
+        };
 
-        let first = House::open(&config(&platforms), &clock, Trace::default()).await?;
-        platforms.subscribe(&first.base).await?;
-        for (app, outcome) in sync_directory(&first.system).await {
+        let first = build(&platforms, Trace::default()).await?;
+        for (app, outcome) in sync_directory(&first).await {
             outcome.with_context(|| format!("reading the directory of {app}"))?;
         }
         for step in groups {
             clock.move_to(step.at);
             platforms.play(step).await?;
-            first.system.settle().await?;
+            first.settle().await?;
         }
         platforms.add_robots().await?;
         tokio::time::sleep(BEHIND).await;
-        first.system.settle().await?;
-        first.close().await;
+        first.settle().await?;
+        *door.inside.write().await = None;
+        first.store.close().await;
+        drop(first);
 
         let trace = Trace::keeping();
-        let house = House::open(&config(&platforms), &clock, trace.clone()).await?;
-        platforms.subscribe(&house.base).await?;
-        let workdays = dates::workdays(&house.system.config.holidays);
+        let system = build(&platforms, trace.clone()).await?;
+        let workdays = dates::workdays(&system.config.holidays);
         let behind = Arc::new(Behind::new(
-            trace,
-            house.system.store.clone(),
-            &house.system.config,
+            trace.clone(),
+            system.store.clone(),
+            &system.config,
             platforms.sims.clone(),
         ));
         let stage = Self {
+            lines: Mutex::new(Lines::connect(&system)),
             clock,
             platforms,
-            system: house.system,
+            system: ArcSwap::from_pointee(system),
             behind,
             due: Mutex::new(None),
             driving: Mutex::new(()),
             call: Notify::new(),
             workdays,
-            cancel: house.cancel,
-            _server: house.server,
+            url,
+            trace,
+            modes: std::sync::Mutex::new(modes),
+            door,
+            cancel,
+            _server: server,
         };
         stage.step().await?;
         Ok(stage)
+    }
+
+    /// The service as it is now.
+    pub fn system(&self) -> Arc<Hutong> {
+        self.system.load_full()
+    }
+
+    /// How the platforms' apps receive.
+    pub fn modes(&self) -> Modes {
+        *self.modes.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Changes how apps receive: the service is built anew on the same store with that configuration.
+    /// Callbacks that arrive meanwhile wait at the door; connections end in good order before. Returns
+    /// when the new connections stand, or after a few seconds.
+    pub async fn receive(&self, modes: Modes) -> anyhow::Result<()> {
+        let _driving = self.driving.lock().await;
+        let before = self.modes();
+        if before == modes {
+            return Ok(());
+        }
+        // Before anything ends: a configuration that does not load changes nothing.
+        let config = checked(&self.platforms.config(&self.url, LISTEN, modes), &self.clock)?;
+        let old = self.system();
+        let mut lines = self.lines.lock().await;
+        let mut inside = self.door.inside.write().await;
+        lines.end().await;
+        let built = Hutong::build_on(
+            old.store.clone(),
+            config,
+            Arc::new(self.clock.clone()),
+            self.trace.clone(),
+        );
+        let system = match built.await {
+            Ok(system) => Arc::new(system),
+            Err(error) => {
+                *lines = Lines::connect(&old);
+                return Err(error);
+            }
+        };
+        *inside = Some(system.router());
+        drop(inside);
+        self.system.store(system.clone());
+        *self.modes.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = modes;
+        // Addresses first: a platform refuses a connection to an app that has one.
+        let mut entered = Ok(());
+        for sim in &self.platforms.sims {
+            if before.of(sim.platform()) != modes.of(sim.platform()) {
+                let this = self.platforms.subscribe_at(sim, &self.door.base, modes).await;
+                entered = entered.and(this);
+            }
+        }
+        *lines = Lines::connect(&system);
+        drop(lines);
+        self.connected().await;
+        self.call.notify_one();
+        entered.context("entering the address for callbacks")
+    }
+
+    /// Waits until every connection stands or is refused, at most [`CONNECTED`]. What a platform
+    /// pushes without a connection may be lost for good.
+    async fn connected(&self) {
+        let system = self.system();
+        let settled = async {
+            while system.links.all().any(|(_, figures)| {
+                let standing = figures.snapshot().standing;
+                !matches!(standing, Standing::Ready | Standing::Refused { .. } | Standing::Evicted)
+            }) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = tokio::time::timeout(CONNECTED, settled).await;
     }
 
     pub fn sim(&self, platform: Platform) -> anyhow::Result<Arc<dyn Simulator>> {
@@ -160,7 +294,7 @@ impl Stage {
 
     /// Works off everything that can be done now; what is due next is remembered.
     pub async fn step(&self) -> anyhow::Result<Option<Timestamp>> {
-        let next = self.system.settle().await?;
+        let next = self.system().settle().await?;
         *self.due.lock().await = next;
         Ok(next)
     }
@@ -221,13 +355,14 @@ impl Stage {
         let mut chores = tokio::time::interval(CHORES);
         chores.tick().await;
         loop {
+            let system = self.system();
             let wait = match *self.due.lock().await {
                 Some(at) => at.since(self.clock.now()).clamp(Duration::from_millis(2), IDLE),
                 None => IDLE,
             };
             tokio::select! {
                 () = cancel.cancelled() => return,
-                () = self.system.inbox.work.notified() => {}
+                () = system.inbox.work.notified() => {}
                 () = self.call.notified() => {}
                 () = tokio::time::sleep(wait) => {}
                 _ = chores.tick() => self.chores().await,
@@ -246,11 +381,12 @@ impl Stage {
         for sim in &self.platforms.sims {
             sim.repeat_due().await;
         }
-        for app in &self.system.config.apps {
-            match refresh(&self.system.store, app.adapter.as_ref(), &app.company, &self.clock).await {
+        let system = self.system();
+        for app in &system.config.apps {
+            match refresh(&system.store, app.adapter.as_ref(), &app.company, &self.clock).await {
                 Ok(false) => {}
                 Ok(true) => {
-                    for (app, outcome) in sync_directory(&self.system).await {
+                    for (app, outcome) in sync_directory(&system).await {
                         if let Err(error) = outcome {
                             tracing::warn!(%app, %error, "directory.sync failed");
                         }
@@ -262,13 +398,17 @@ impl Stage {
     }
 
     /// A jump of the running clock.
-    async fn jump(&self, to: Timestamp) -> anyhow::Result<()> {
+    pub(super) async fn jump(&self, to: Timestamp) -> anyhow::Result<()> {
         let _driving = self.driving.lock().await;
         self.clock.stop();
         let moved = async {
             self.step().await?;
             self.pass(to).await?;
-            self.rest().await
+            self.rest().await?;
+            // Deadlines of connections have passed with the time; whoever speaks next is to be heard.
+            tokio::time::sleep(BEHIND).await;
+            self.connected().await;
+            anyhow::Ok(())
         };
         let result = moved.await;
         self.behind.look().await;
@@ -288,8 +428,9 @@ impl Stage {
     }
 
     pub async fn close(&self) {
+        self.lines.lock().await.end().await;
         self.cancel.cancel();
-        self.system.store.close().await;
+        self.system().store.close().await;
     }
 }
 
@@ -320,6 +461,38 @@ impl TimeControl for Hand {
             .ok()
             .and_then(|year| chrono::NaiveDate::from_ymd_opt(year, month, day));
         found.is_none_or(|day| self.0.workdays.is_workday(day))
+    }
+}
+
+impl Reception for Stage {
+    fn standing(&self) -> Vec<AppReceives> {
+        let (modes, system) = (self.modes(), self.system());
+        let mut list = Vec::new();
+        for sim in &self.platforms.sims {
+            let platform = sim.platform();
+            let apps = sim.apps();
+            let Some(app) = apps.iter().find(|a| knows_both(a.kind)) else {
+                continue;
+            };
+            let seen = system.links.all().find(|(id, _)| id.as_str() == config_id(app));
+            let seen = seen.map(|(_, figures)| figures.snapshot());
+            let why = seen.as_ref().and_then(|s| s.last_why);
+            list.push(AppReceives {
+                platform,
+                receive: modes.of(platform),
+                app: app.name.clone(),
+                mixed: apps.iter().any(|a| !knows_both(a.kind) && !a.kind.ends_with("webhook")),
+                standing: seen.as_ref().map(|s| s.standing.as_str()),
+                reconnects: seen.as_ref().map_or(0, |s| s.reconnects),
+                why: why.map(|why| [link_why(why, Lang::Zh), link_why(why, Lang::En)]),
+            });
+        }
+        list
+    }
+
+    fn switch(&self, platform: Platform, receive: Receive) -> BoxFuture<'_, Result<(), String>> {
+        let modes = self.modes().with(platform, receive);
+        Box::pin(async move { self.receive(modes).await.map_err(|e| format!("{e:#}")) })
     }
 }
 

@@ -375,7 +375,7 @@ impl Tour<'_> {
     async fn end(mut self, counts: &Counts) -> anyhow::Result<Outcome> {
         self.t.title("结果 · result");
         let complaints = self.stage.complaints();
-        let report = verify(&self.stage.system.store).await?;
+        let report = verify(&self.stage.system().store).await?;
         let say = &mut *self.t.say;
         say(&format!(
             "four weeks: {} messages in groups, {} thanks, {} private questions, {} clicks",
@@ -383,7 +383,7 @@ impl Tour<'_> {
         ));
         let sent = self
             .stage
-            .system
+            .system()
             .store
             .query("SELECT state, COUNT(*) AS n FROM outbox GROUP BY state ORDER BY state")
             .all()

@@ -42,6 +42,20 @@ impl std::fmt::Display for PersonId {
     }
 }
 
+/// What is known about an account in a chat, read in one statement.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Presence {
+    /// The chat is shared with people outside the company.
+    pub external: bool,
+    /// The bot is in the chat and it exists.
+    pub chat_active: bool,
+    pub chat_name: Option<String>,
+    /// The person behind the account.
+    pub person: Option<PersonId>,
+    /// They are in the chat now.
+    pub member: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
     pub id: PersonId,

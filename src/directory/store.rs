@@ -2,7 +2,7 @@
 
 use hutong_model::{AppId, ChatId, ChatKind, CompanyId, DepartmentRecord, PersonRecord, Platform, Timestamp, UserId};
 
-use super::{ChatInfo, Department, Identity, Person, PersonId};
+use super::{ChatInfo, Department, Identity, Person, PersonId, Presence};
 use crate::store::{Row, StoreError, Tx};
 
 /// Row id of a department: platforms number departments each for itself.
@@ -485,6 +485,40 @@ impl<'t> Directory<'t> {
             .one()
             .await?;
         Ok(row.get::<i64>("n")? > 0)
+    }
+
+    /// Whether a chat, an account and the account's place in the chat are known.
+    pub async fn presence(
+        &mut self,
+        app: &AppId,
+        chat: &ChatId,
+        company: &CompanyId,
+        platform: Platform,
+        user: &UserId,
+    ) -> Result<Presence, StoreError> {
+        let row = self
+            .tx
+            .query(
+                "SELECT c.external, c.active, c.name, i.person, m.joined_at FROM (SELECT 1 AS one) o \
+                 LEFT JOIN chat c ON c.app = $1 AND c.chat_id = $2 \
+                 LEFT JOIN identity i ON i.company = $3 AND i.platform = $4 AND i.user_id = $5 \
+                 LEFT JOIN chat_member m ON m.app = $1 AND m.chat_id = $2 AND m.person = i.person AND m.left_at IS NULL",
+            )
+            .bind(app)
+            .bind(chat)
+            .bind(company)
+            .bind(platform.as_str())
+            .bind(user)
+            .one()
+            .await?;
+        let person: Option<String> = row.get("person")?;
+        Ok(Presence {
+            external: row.get::<Option<bool>>("external")?.unwrap_or(false),
+            chat_active: row.get::<Option<bool>>("active")?.unwrap_or(false),
+            chat_name: row.get("name")?,
+            person: person.as_deref().and_then(PersonId::parse),
+            member: row.get::<Option<i64>>("joined_at")?.is_some(),
+        })
     }
 
     /// A chat has ended: nobody is in it any more.

@@ -1,14 +1,14 @@
 //! T1: from a verified event to a stored one. Callers that wait at the same time share one commit;
 //! nobody is told "stored" before it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hutong_model::{AppId, Body, Clock, EventId, Incoming, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::store::{Dialect, Store, StoreError, Tx};
+use crate::store::{Dialect, Store, StoreError, Turn, Tx};
 
 use super::seen::Seen;
 use super::store::{self, IGNORED, NewEvent, READY};
@@ -62,48 +62,81 @@ pub struct InboxMetrics {
     pressure: Pressure,
 }
 
-/// How busy receiving is: whether callers share commits right now.
+/// How much of the writer's time receiving needs.
 #[derive(Debug)]
 struct Pressure {
     start: Instant,
-    /// Commits in a row that many shared.
-    row: AtomicU64,
-    /// Microseconds since `start` of the last of at least [`IN_A_ROW`] such commits.
+    /// Microseconds since `start`: until then receiving needs the writer for itself; and when
+    /// something was stored last.
+    until: AtomicU64,
     last: AtomicU64,
+    window: Mutex<Window>,
+}
+
+/// What was stored in the present stretch of time, written by the committer alone.
+#[derive(Debug, Default)]
+struct Window {
+    since: Duration,
+    rows: u64,
+    /// What a row costs in a commit that many share, in seconds; 0 while none was seen.
+    cost: f64,
 }
 
 impl Default for Pressure {
     fn default() -> Self {
         Self {
             start: Instant::now(),
-            row: AtomicU64::new(0),
+            until: AtomicU64::new(0),
             last: AtomicU64::new(0),
+            window: Mutex::default(),
         }
     }
 }
 
-/// A commit that so many callers share means that more are waiting already.
-const SHARED_BY_MANY: usize = 6;
-/// One or two such commits also follow when the rules held the writer for a batch of theirs, at any
-/// modest rate; only when they come one after the other is it receiving that needs the time.
-const IN_A_ROW: u64 = 4;
-const PRESSURE_LASTS: Duration = Duration::from_millis(25);
+/// Receiving is pressed when it would take this part of the time of a writer that did nothing else.
+const PRESSED: f64 = 0.2;
+/// A commit of so many rows tells what a row costs when receiving is busy.
+const MANY: usize = 8;
+const WINDOW: Duration = Duration::from_millis(25);
+const PRESSURE_LASTS: Duration = Duration::from_millis(60);
 
-impl InboxMetrics {
-    fn note_commit(&self, callers: usize) {
-        if callers < SHARED_BY_MANY {
-            self.pressure.row.store(0, Ordering::Relaxed);
-        } else if self.pressure.row.fetch_add(1, Ordering::Relaxed) + 1 >= IN_A_ROW {
-            let now = u64::try_from(self.pressure.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-            self.pressure.last.store(now, Ordering::Relaxed);
+impl Pressure {
+    fn note(&self, rows: usize, took: Duration) {
+        let now = self.start.elapsed();
+        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+        self.last.store(micros(now), Ordering::Relaxed);
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        window.rows += rows as u64;
+        if rows >= MANY {
+            let cost = took.as_secs_f64() / rows as f64;
+            window.cost = if window.cost == 0.0 {
+                cost
+            } else {
+                window.cost + (cost - window.cost) / 16.0
+            };
+        }
+        let length = now.saturating_sub(window.since);
+        if length >= WINDOW {
+            if window.rows as f64 * window.cost > length.as_secs_f64() * PRESSED {
+                self.until.store(micros(now + PRESSURE_LASTS), Ordering::Relaxed);
+            }
+            window.since = now;
+            window.rows = 0;
         }
     }
+}
 
+impl InboxMetrics {
     /// True while receiving needs the store for itself: a platform's deadline is seconds, and what
     /// is stored can be handled later.
     pub fn under_pressure(&self) -> bool {
+        self.pressure.start.elapsed() < Duration::from_micros(self.pressure.until.load(Ordering::Relaxed))
+    }
+
+    /// Time since something was stored.
+    pub fn quiet_for(&self) -> Duration {
         let last = Duration::from_micros(self.pressure.last.load(Ordering::Relaxed));
-        !last.is_zero() && self.pressure.start.elapsed().saturating_sub(last) < PRESSURE_LASTS
+        self.pressure.start.elapsed().saturating_sub(last)
     }
 }
 
@@ -124,7 +157,7 @@ struct Request {
 }
 
 /// At most this many rows share a commit: bounds how long the first of them waits.
-const BATCH: usize = 128;
+const BATCH: usize = store::MOST_ROWS;
 
 impl Inbox {
     /// Opens the door. Reads the known keys first, so that no repeat slips through after a restart.
@@ -235,33 +268,36 @@ impl Committer {
             if batch.is_empty() && receiver.recv_many(&mut batch, BATCH).await == 0 {
                 return;
             }
+            // Whoever comes while the turn is waited for shares the commit.
+            let turn = self.store.turn().await;
             // Requests that are being read and decrypted right now get the chance to join.
             for _ in 0..4 {
                 let before = batch.len();
-                tokio::task::yield_now().await;
                 while batch.len() < BATCH {
                     match receiver.try_recv() {
                         Ok(request) => batch.push(request),
                         Err(_) => break,
                     }
                 }
-                if batch.len() == before || batch.len() == BATCH {
+                if batch.len() == BATCH || (batch.len() == before && before > 1) {
                     break;
                 }
+                tokio::task::yield_now().await;
             }
-            self.commit(&mut batch).await;
+            self.commit(turn, &mut batch).await;
         }
     }
 
-    /// Commits a part of the batch whose size is one of a few, so that few statements are prepared;
-    /// the rest stays for the next commit.
-    async fn commit(&mut self, batch: &mut Vec<Request>) {
+    /// Commits the batch, or as much of it as one commit takes.
+    async fn commit(&mut self, turn: Result<Turn, StoreError>, batch: &mut Vec<Request>) {
         let now = self.clock.now();
         let mut rows: Vec<NewEvent> = Vec::new();
-        let mut waiting: Vec<(Reply, Vec<EventId>)> = Vec::new();
+        let mut waiting: Vec<(Reply, Vec<EventId>)> = Vec::with_capacity(batch.len());
         let mut later: Vec<Request> = Vec::new();
-        let total: usize = batch.iter().map(|r| r.rows.len()).sum();
-        let limit = quantum(total);
+        let limit = match &self.seen {
+            Some(_) => BATCH,
+            None => quantum(batch.iter().map(|r| r.rows.len()).sum()),
+        };
         for request in batch.drain(..) {
             if !rows.is_empty() && rows.len() + request.rows.len() > limit {
                 later.push(request);
@@ -279,9 +315,13 @@ impl Committer {
         }
         *batch = later;
         let ids: Vec<EventId> = rows.iter().map(|r| r.id).collect();
-        let stored = self.store_rows(rows).await;
+        let started = Instant::now();
+        let stored = match turn {
+            Ok(turn) => self.store_rows(turn, rows).await,
+            Err(error) => Err(error),
+        };
         self.metrics.commits.fetch_add(1, Ordering::Relaxed);
-        self.metrics.note_commit(waiting.len());
+        self.metrics.pressure.note(ids.len(), started.elapsed());
         match stored {
             Ok(mut known_new) => {
                 let mut any = false;
@@ -323,22 +363,27 @@ impl Committer {
     }
 
     /// `None`: all rows were new. `Some`: the new ones.
-    async fn store_rows(&self, rows: Vec<NewEvent>) -> Result<Option<std::collections::HashSet<EventId>>, StoreError> {
+    async fn store_rows(
+        &self,
+        turn: Turn,
+        rows: Vec<NewEvent>,
+    ) -> Result<Option<std::collections::HashSet<EventId>>, StoreError> {
         if rows.is_empty() {
             return Ok(None);
         }
         if self.seen.is_some() {
-            store::append(&self.store, rows).await.map(|()| None)
+            store::append(turn, rows).await.map(|()| None)
         } else {
-            store::append_unless_known(&self.store, rows).await.map(Some)
+            store::append_unless_known(turn, rows).await.map(Some)
         }
     }
 }
 
-/// The largest statement size that is not above `n`.
+/// The largest statement size that is not above `n`, for PostgreSQL: few sizes, so that few
+/// statements are prepared; the rest stays for the next commit.
 fn quantum(n: usize) -> usize {
-    const SIZES: [usize; 15] = [1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64, 90, 128, usize::MAX];
-    SIZES.iter().rev().skip(1).find(|s| **s <= n).copied().unwrap_or(1)
+    const SIZES: [usize; 14] = [1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64, 90, BATCH];
+    SIZES.iter().rev().find(|s| **s <= n).copied().unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -437,5 +482,42 @@ mod tests {
             (quantum(1), quantum(5), quantum(31), quantum(128), quantum(500)),
             (1, 4, 22, 128, 128)
         );
+    }
+
+    #[test]
+    fn receiving_is_pressed_by_its_share_of_the_writer_not_by_one_large_commit() {
+        let pressed = |p: &Pressure| p.until.load(Ordering::Relaxed) > 0;
+        // 60 rows in about 30 ms, 25 us each: 5 % of the writer.
+        let calm = Pressure::default();
+        calm.note(40, Duration::from_micros(1000));
+        std::thread::sleep(Duration::from_millis(30));
+        calm.note(20, Duration::from_micros(500));
+        assert!(!pressed(&calm));
+        // The same rows at 200 us each.
+        let pressing = Pressure::default();
+        pressing.note(40, Duration::from_micros(8000));
+        std::thread::sleep(Duration::from_millis(30));
+        pressing.note(20, Duration::from_micros(4000));
+        assert!(pressed(&pressing));
+    }
+
+    #[tokio::test]
+    async fn every_size_of_batch_is_stored_whole() {
+        for t in testing::all().await.unwrap() {
+            let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp(1000)));
+            let app = AppId::new("fs").unwrap();
+            let inbox = Inbox::open(t.store.clone(), clock, InboxOptions::default())
+                .await
+                .unwrap();
+            let mut sum = 0;
+            for size in [1usize, 2, 9, 11, 13, 17, 33, 50, 65, 97, 127, 128, 129, 300] {
+                let events = (0..size).map(|i| incoming(&format!("{size}-{i}"))).collect();
+                let accepted = inbox.accept(&app, events, Timestamp(1000)).await;
+                assert_eq!(accepted, Ok(Accepted::New), "{} {size}", t.name);
+                sum += size as i64;
+                let (ready, ..) = store::counts(&t.store).await.unwrap();
+                assert_eq!(ready, sum, "{} {size}", t.name);
+            }
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! SQL of the inbox.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use hutong_model::{AppId, Body, Event, EventId, Timestamp};
 
-use crate::store::{Dialect, Row, Store, StoreError, Tx, Value, placeholders};
+use crate::store::{Dialect, Row, Store, StoreError, Turn, Tx, Value, placeholders};
 
 pub(super) const READY: i64 = 0;
 pub(super) const DONE: i64 = 1;
@@ -26,11 +28,34 @@ pub(super) struct NewEvent {
 
 const WIDTH: usize = 8;
 
+const COLUMNS: &str = "app, dedupe, lane, kind, occurred_at, received_at, state, body";
+
 fn insert_text(rows: usize) -> String {
-    format!(
-        "INSERT INTO inbox (app, dedupe, lane, kind, occurred_at, received_at, state, body) VALUES {}",
-        placeholders(rows, WIDTH)
-    )
+    format!("INSERT INTO inbox ({COLUMNS}) VALUES {}", placeholders(rows, WIDTH))
+}
+
+/// Statements for so many rows are prepared on SQLite. In between, the next larger one is used and
+/// its last rows stay NULL, which it leaves out.
+const SIZES: [usize; 20] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 32, 40, 48, 64, 96, 128];
+
+/// Rows that [`append`] and [`append_unless_known`] take at once.
+pub(super) const MOST_ROWS: usize = 128;
+
+/// The statement that stores `rows` rows known to be new. Its arguments have no numbers: SQLite looks
+/// a numbered one up in a list, once for each of a thousand.
+fn append_text(rows: usize) -> Cow<'static, str> {
+    static TEXTS: [OnceLock<String>; SIZES.len()] = [const { OnceLock::new() }; SIZES.len()];
+    let found = SIZES.iter().zip(&TEXTS).find(|(size, _)| **size >= rows);
+    match found {
+        Some((size, text)) => Cow::Borrowed(text.get_or_init(|| append_sized(*size))),
+        None => Cow::Owned(append_sized(rows)),
+    }
+}
+
+fn append_sized(rows: usize) -> String {
+    let row = format!("({})", ["?"; WIDTH].join(","));
+    let all = vec![row; rows].join(",");
+    format!("INSERT INTO inbox ({COLUMNS}) SELECT * FROM (VALUES {all}) WHERE column1 IS NOT NULL")
 }
 
 fn values(rows: Vec<NewEvent>) -> Vec<Value> {
@@ -48,19 +73,19 @@ fn values(rows: Vec<NewEvent>) -> Vec<Value> {
     list
 }
 
-/// Stores rows that are known to be new, as one transaction.
-pub(super) async fn append(store: &Store, rows: Vec<NewEvent>) -> Result<(), StoreError> {
-    let text = insert_text(rows.len());
-    store.execute_alone(text.into(), values(rows)).await.map(|_| ())
+/// Stores rows that are known to be new, as one transaction. SQLite only.
+pub(super) async fn append(turn: Turn, rows: Vec<NewEvent>) -> Result<(), StoreError> {
+    let text = append_text(rows.len());
+    turn.execute(text, values(rows)).await.map(|_| ())
 }
 
 /// Stores rows; the unique index decides which are new. Returns the new ones.
-pub(super) async fn append_unless_known(store: &Store, rows: Vec<NewEvent>) -> Result<HashSet<EventId>, StoreError> {
+pub(super) async fn append_unless_known(turn: Turn, rows: Vec<NewEvent>) -> Result<HashSet<EventId>, StoreError> {
     let text = format!(
         "{} ON CONFLICT (app, dedupe) DO NOTHING RETURNING app, dedupe",
         insert_text(rows.len())
     );
-    let stored = store.execute_alone(text.into(), values(rows)).await?;
+    let stored = turn.execute(text.into(), values(rows)).await?;
     stored.iter().map(read_id).collect()
 }
 

@@ -26,11 +26,20 @@ use crate::trace::{Trace, TraceItem};
 use super::accept::{InboxMetrics, insert_own};
 use super::store::{self, Loaded, Work};
 
-/// Events in one transaction: bounds the work that one failure repeats.
-const BATCH: usize = 64;
-/// Under pressure a batch is followed by a pause of so many times its length.
-const SHARE_UNDER_PRESSURE: u32 = 12;
-const MAX_PAUSE: Duration = Duration::from_millis(250);
+/// Events in one transaction at most: bounds the work that one failure repeats.
+const BATCH: usize = 128;
+/// Events that are claimed at once where several processes work, and failed items that are tried again.
+const CLAIM: usize = 64;
+/// How long a batch may hold the one writer of SQLite before it commits what it has: while nothing is
+/// being received; while something is; and while receiving is under pressure.
+const HOLD_QUIET: Duration = Duration::from_millis(12);
+const HOLD_RECEIVING: Duration = Duration::from_millis(3);
+const HOLD_PRESSED: Duration = Duration::from_micros(700);
+/// So long after the last stored event nothing is being received.
+const QUIET: Duration = Duration::from_millis(50);
+/// Receiving comes first: while it is under pressure the rules wait, but not longer than this between
+/// two small batches, and catch up afterwards.
+const LONGEST_WAIT: Duration = Duration::from_millis(250);
 /// Attempts before an item is given up.
 pub const MAX_ATTEMPTS: i64 = 8;
 
@@ -58,6 +67,33 @@ pub struct Worker {
     /// Tells how busy receiving is.
     pub inbox: Arc<InboxMetrics>,
     pub trace: Trace,
+    pub pace: Pace,
+}
+
+/// What an event has cost lately, so that about as many are read as will be handled.
+#[derive(Debug, Default)]
+pub struct Pace {
+    /// Microseconds; 0 while unknown.
+    per_event: AtomicU64,
+}
+
+impl Pace {
+    fn events_in(&self, hold: Duration) -> usize {
+        let per_event = u128::from(self.per_event.load(Ordering::Relaxed));
+        // A quarter more than fits: the cost is a mean.
+        let fit = (hold.as_micros().saturating_mul(5) / 4).checked_div(per_event);
+        usize::try_from(fit.unwrap_or(64)).unwrap_or(BATCH).clamp(1, BATCH)
+    }
+
+    fn note(&self, events: usize, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let Some(now) = took.checked_div(events as u64) else {
+            return;
+        };
+        let before = self.per_event.load(Ordering::Relaxed);
+        let mean = if before == 0 { now } else { (before * 7 + now) / 8 };
+        self.per_event.store(mean.max(1), Ordering::Relaxed);
+    }
 }
 
 /// What one step did.
@@ -108,9 +144,10 @@ impl Worker {
 
     async fn try_step(&self) -> Result<Step, StoreError> {
         let now = self.clock.now();
-        let (tx, loaded) = match self.store.dialect() {
+        let hold = self.hold();
+        let (tx, mut loaded) = match self.store.dialect() {
             Dialect::Sqlite => {
-                let loaded = store::next_ready(&self.store, BATCH).await?;
+                let loaded = store::next_ready(&self.store, self.pace.events_in(hold)).await?;
                 if loaded.is_empty() {
                     return self.retry_work(now).await;
                 }
@@ -118,7 +155,7 @@ impl Worker {
             }
             Dialect::Postgres => {
                 let mut tx = self.store.begin().await?;
-                let loaded = store::claim_ready(&mut tx, BATCH).await?;
+                let loaded = store::claim_ready(&mut tx, CLAIM).await?;
                 if loaded.is_empty() {
                     tx.rollback().await?;
                     return self.retry_work(now).await;
@@ -126,20 +163,24 @@ impl Worker {
                 (tx, loaded)
             }
         };
-        let outcome = match self.run_batch(tx, &loaded, now, false).await {
-            Ok(outcome) => outcome,
+        let started = Instant::now();
+        let outcome = match self.run_batch(tx, &mut loaded, now, hold, false).await {
+            Ok(outcome) => {
+                self.pace.note(loaded.len(), started.elapsed());
+                outcome
+            }
             Err(Failure::Store(error)) => return Err(error),
             Err(Failure::Item) => {
                 // On PostgreSQL the rows were released with the transaction: claim again.
-                let (tx, loaded) = match self.store.dialect() {
+                let (tx, mut loaded) = match self.store.dialect() {
                     Dialect::Sqlite => (self.store.begin().await?, loaded),
                     Dialect::Postgres => {
                         let mut tx = self.store.begin().await?;
-                        let loaded = store::claim_ready(&mut tx, BATCH).await?;
+                        let loaded = store::claim_ready(&mut tx, CLAIM).await?;
                         (tx, loaded)
                     }
                 };
-                return match self.run_batch(tx, &loaded, now, true).await {
+                return match self.run_batch(tx, &mut loaded, now, hold, true).await {
                     Ok(outcome) => self.commit(outcome, &loaded, now).await,
                     Err(Failure::Store(error)) => Err(error),
                     Err(Failure::Item) => Err(StoreError::Broken("a careful batch failed as a whole".to_owned())),
@@ -149,8 +190,30 @@ impl Worker {
         self.commit(outcome, &loaded, now).await
     }
 
-    /// Runs all items of a batch. The transaction is open afterwards.
-    async fn run_batch(&self, tx: Tx, loaded: &[Loaded], now: Timestamp, careful: bool) -> Result<Outcome, Failure> {
+    /// How long the next batch may hold the writer. PostgreSQL has many.
+    fn hold(&self) -> Duration {
+        if self.store.dialect() == Dialect::Postgres {
+            Duration::MAX
+        } else if self.inbox.under_pressure() {
+            HOLD_PRESSED
+        } else if self.inbox.quiet_for() < QUIET {
+            HOLD_RECEIVING
+        } else {
+            HOLD_QUIET
+        }
+    }
+
+    /// Runs all items of a batch, or as many events as fit in `hold`; the others leave `loaded`.
+    /// The transaction is open afterwards.
+    async fn run_batch(
+        &self,
+        tx: Tx,
+        loaded: &mut Vec<Loaded>,
+        now: Timestamp,
+        hold: Duration,
+        careful: bool,
+    ) -> Result<Outcome, Failure> {
+        let began = Instant::now();
         let mut out = Outcome {
             ctx: Ctx::new(tx, self.env.load_full(), now),
             items: 0,
@@ -159,7 +222,12 @@ impl Worker {
             dead: 0,
             trace: Vec::new(),
         };
-        for entry in loaded {
+        let mut done = 0;
+        for entry in loaded.iter() {
+            if done > 0 && began.elapsed() >= hold {
+                break;
+            }
+            done += 1;
             let event = match entry {
                 Ok(event) => event,
                 Err((seq, error)) => {
@@ -199,6 +267,7 @@ impl Worker {
                 }
             }
         }
+        loaded.truncate(done);
         Ok(out)
     }
 
@@ -328,7 +397,7 @@ impl Worker {
             _ => return Ok(Step::default()),
         }
         let mut tx = self.store.begin().await?;
-        let due = store::due_work(&mut tx, now, BATCH).await?;
+        let due = store::due_work(&mut tx, now, CLAIM).await?;
         let mut out = Outcome {
             ctx: Ctx::new(tx, self.env.load_full(), now),
             items: 0,
@@ -407,19 +476,16 @@ impl Worker {
     pub async fn run(&self, cancel: CancellationToken) {
         loop {
             let rung = self.work.notified();
-            let started = Instant::now();
             let pause = match self.step().await {
                 Ok(step) if step != Step::default() => {
                     if cancel.is_cancelled() {
                         return;
                     }
-                    // Receiving comes first: while many callers share commits, the rules get a small
-                    // part of the writer's time and catch up afterwards.
-                    if self.inbox.under_pressure() {
-                        tokio::time::sleep((started.elapsed() * SHARE_UNDER_PRESSURE).min(MAX_PAUSE)).await;
-                    } else {
-                        tokio::task::yield_now().await;
+                    let waiting = Instant::now();
+                    while self.inbox.under_pressure() && waiting.elapsed() < LONGEST_WAIT {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
                     }
+                    tokio::task::yield_now().await;
                     continue;
                 }
                 Ok(_) => Duration::from_secs(1),

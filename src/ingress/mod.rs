@@ -17,8 +17,10 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 use hutong_model::{Adapter, Answer, Clock, RawRequest, Received, Rejection};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::inbox::Inbox;
+use crate::trace::{Trace, Via};
 
 pub use serve::{Limits, Peer, serve};
 
@@ -33,6 +35,39 @@ pub struct Ingress {
     pub metrics: Arc<IngressMetrics>,
     /// Largest callback that is read, in bytes.
     pub max_body: usize,
+    /// Memory for bodies of callbacks under way.
+    pub in_flight: InFlight,
+    /// Told how events came.
+    pub trace: Trace,
+}
+
+/// Bounds the memory of callbacks under way: each holds as many permits as its body announces.
+pub struct InFlight {
+    permits: Arc<Semaphore>,
+    all: u32,
+}
+
+/// What one permit stands for.
+const UNIT: usize = 1024;
+
+impl InFlight {
+    /// `bytes` are at least one body of the largest size; the configuration sees to that.
+    pub fn new(bytes: usize) -> Self {
+        let all = u32::try_from(bytes / UNIT).unwrap_or(u32::MAX).max(1);
+        Self {
+            permits: Arc::new(Semaphore::new(all as usize)),
+            all,
+        }
+    }
+
+    /// `None`: too much is under way, and the platform must come again.
+    fn enter(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let wanted = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        self.permits
+            .clone()
+            .try_acquire_many_owned(wanted.clamp(1, self.all))
+            .ok()
+    }
 }
 
 /// Counters since start.
@@ -93,6 +128,19 @@ async fn hook(State(ingress): State<Arc<Ingress>>, Path(app): Path<String>, requ
         Method::GET => false,
         _ => return reject(&ingress, Rejection::Malformed),
     };
+    // Without an announced length it may become as long as any.
+    let length = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse().ok())
+        .unwrap_or(ingress.max_body);
+    if length > ingress.max_body {
+        return reject(&ingress, Rejection::TooLarge);
+    }
+    let Some(_room) = ingress.in_flight.enter(length) else {
+        ingress.metrics.unavailable.fetch_add(1, Ordering::Relaxed);
+        return status(StatusCode::SERVICE_UNAVAILABLE);
+    };
     let body = match axum::body::to_bytes(body, ingress.max_body).await {
         Ok(body) => body,
         Err(_) => return reject(&ingress, Rejection::TooLarge),
@@ -119,10 +167,12 @@ async fn hook(State(ingress): State<Arc<Ingress>>, Path(app): Path<String>, requ
         Received::Rejected(rejection) => return reject(&ingress, rejection),
         Received::Events { events, answer } => (events, answer),
     };
+    let arrival = ingress.trace.arrives(adapter.app(), &events, Via::Callback);
     let accepted = ingress.inbox.accept(adapter.app(), events, now);
     match tokio::time::timeout(DEADLINE, accepted).await {
         Ok(Ok(_)) => success(answer),
         Ok(Err(_)) | Err(_) => {
+            ingress.trace.forget(arrival);
             ingress.metrics.unavailable.fetch_add(1, Ordering::Relaxed);
             status(StatusCode::SERVICE_UNAVAILABLE)
         }
@@ -151,4 +201,23 @@ fn status(code: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = code;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_share_a_bounded_room() {
+        let room = InFlight::new(4 * UNIT);
+        let one = room.enter(3 * UNIT).unwrap();
+        assert!(room.enter(2 * UNIT).is_none());
+        let small = room.enter(10).unwrap();
+        assert!(room.enter(1).is_none(), "an empty body needs room for its headers too");
+        drop(one);
+        assert!(room.enter(3 * UNIT).is_some());
+        drop(small);
+        // More than there is at all: alone, when nothing else is under way.
+        assert!(room.enter(100 * UNIT).is_some());
+    }
 }

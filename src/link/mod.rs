@@ -20,6 +20,7 @@ use self::store as lease;
 use crate::inbox::Inbox;
 use crate::ingress::IngressMetrics;
 use crate::store::Store;
+use crate::trace::{Trace, Via};
 use board::{Board, Figures};
 
 /// After a defect of the runner itself.
@@ -40,6 +41,8 @@ pub struct Links {
     /// Of jitter.
     pub seed: u64,
     pub options: Options,
+    /// Told how events came.
+    pub trace: Trace,
 }
 
 impl Links {
@@ -65,6 +68,7 @@ impl Links {
                 clock: self.clock.clone(),
                 metrics: self.metrics.clone(),
                 effects: self.effects.clone(),
+                trace: self.trace.clone(),
                 holder: self.holder.clone(),
                 term: AtomicI64::new(0),
             });
@@ -118,6 +122,7 @@ struct Host {
     clock: Arc<dyn Clock>,
     metrics: Arc<IngressMetrics>,
     effects: Arc<Notify>,
+    trace: Trace,
     holder: String,
     /// Of the lease, when it is held; 0 otherwise.
     term: AtomicI64,
@@ -128,6 +133,7 @@ impl LinkHost for Host {
         Box::pin(async move {
             let now = self.clock.now();
             let count = events.len();
+            let arrival = self.trace.arrives(&self.app, &events, Via::LongConnection);
             match self.inbox.accept(&self.app, events, now).await {
                 Ok(_) => {
                     for _ in 0..count {
@@ -136,6 +142,7 @@ impl LinkHost for Host {
                     true
                 }
                 Err(error) => {
+                    self.trace.forget(arrival);
                     self.metrics.unavailable.fetch_add(1, Ordering::Relaxed);
                     self.figures.not_stored.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(app = %self.app, %error, "link.store failed; the platform is not told that it arrived");

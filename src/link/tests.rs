@@ -11,6 +11,7 @@ use hutong_simkit::sockets::{Hub, Reply, SocketHandle, SocketProtocol};
 use super::*;
 use crate::inbox::InboxOptions;
 use crate::store::testing;
+use crate::trace::Trace;
 
 fn app() -> AppId {
     AppId::new("bot").unwrap()
@@ -88,6 +89,7 @@ async fn host(store: &Store, clock: &ManualClock) -> (Host, Board) {
         clock,
         metrics: Arc::default(),
         effects: Arc::default(),
+        trace: Trace::default(),
         holder: "h1".into(),
         term: AtomicI64::new(0),
     };
@@ -267,6 +269,7 @@ async fn of_two_replicas_one_is_connected_and_the_other_follows() {
                     standby: Duration::from_millis(100),
                     ..Options::default()
                 },
+                trace: Trace::default(),
             };
             links.start(&tasks, &cancel);
             tasks.close();

@@ -113,10 +113,16 @@ impl Store {
 
     /// One statement that is its own transaction, on the writer.
     pub async fn execute_alone(&self, sql: Cow<'static, str>, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        match &self.inner {
-            Inner::Sqlite(db) => db.execute_alone(sql, args).await,
-            Inner::Postgres(db) => db.all(sql, args).await,
-        }
+        self.turn().await?.execute(sql, args).await
+    }
+
+    /// Waits for the turn to write, for callers that want to collect what they write until then.
+    pub async fn turn(&self) -> Result<Turn, StoreError> {
+        let inner = match &self.inner {
+            Inner::Sqlite(db) => TurnInner::Sqlite(db.turn().await?),
+            Inner::Postgres(db) => TurnInner::Postgres(db.clone()),
+        };
+        Ok(Turn { inner })
     }
 
     /// Answers when the database can be read.
@@ -129,6 +135,26 @@ impl Store {
         match &self.inner {
             Inner::Sqlite(db) => db.close().await,
             Inner::Postgres(db) => db.close().await,
+        }
+    }
+}
+
+/// The turn to write: on SQLite nobody else writes while it is held.
+pub struct Turn {
+    inner: TurnInner,
+}
+
+enum TurnInner {
+    Sqlite(sqlite::SqliteTurn),
+    Postgres(postgres::Postgres),
+}
+
+impl Turn {
+    /// One statement that is its own transaction; durable when this returns.
+    pub async fn execute(mut self, sql: Cow<'static, str>, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        match &mut self.inner {
+            TurnInner::Sqlite(turn) => turn.execute(sql, args).await,
+            TurnInner::Postgres(db) => db.all(sql, args).await,
         }
     }
 }
@@ -318,8 +344,8 @@ macro_rules! bind {
 pub(in crate::store) use bind;
 
 /// Every statement text is written by us, with values only as arguments.
-fn safe(sql: Cow<'static, str>) -> AssertSqlSafe<String> {
-    AssertSqlSafe(sql.into_owned())
+fn safe(sql: Cow<'static, str>) -> AssertSqlSafe<Cow<'static, str>> {
+    AssertSqlSafe(sql)
 }
 
 /// `$first, $first+1, ..` for `n` rows of `width` columns: `($1,$2),($3,$4)`.

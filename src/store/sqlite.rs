@@ -18,6 +18,9 @@ use super::{Row, StoreError, StoreOptions, Value, bind, migrate, safe};
 /// The log is copied into the database when so many pages wait in it (32 MiB).
 const CHECKPOINT_PAGES: i64 = 32 * 1024 * 1024 / PAGE as i64;
 const PAGE: u32 = 8192;
+/// Pages that the writer itself may copy at the end, and the passes beside it before that.
+const FEW_PAGES: i64 = 64;
+const MOST_PASSES: usize = 8;
 
 #[derive(Clone)]
 pub(super) struct Sqlite {
@@ -63,6 +66,9 @@ impl Sqlite {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(400)
+            // What a statement may have to undo stays in memory: an update of many rows would make,
+            // fill and remove a file otherwise.
+            .pragma("temp_store", "MEMORY")
             // Checkpoints run beside the writer, see `checkpointer`.
             .pragma("wal_autocheckpoint", "0")
             .disable_statement_logging();
@@ -127,9 +133,10 @@ impl Sqlite {
         Ok(SqliteTx { guard })
     }
 
-    pub(super) async fn execute_alone(&self, sql: Cow<'static, str>, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
-        let mut guard = self.writer().await?;
-        all(guard.connection()?, sql, args).await
+    pub(super) async fn turn(&self) -> Result<SqliteTurn, StoreError> {
+        Ok(SqliteTurn {
+            guard: self.writer().await?,
+        })
     }
 
     pub(super) async fn write_one(&self, sql: Cow<'static, str>, args: Vec<Value>) -> Result<u64, StoreError> {
@@ -159,6 +166,17 @@ impl Writer {
         self.connection
             .as_mut()
             .ok_or_else(|| StoreError::Unavailable("the store is closed".to_owned()))
+    }
+}
+
+/// The writer, outside a transaction.
+pub(super) struct SqliteTurn {
+    guard: OwnedMutexGuard<Writer>,
+}
+
+impl SqliteTurn {
+    pub(super) async fn execute(&mut self, sql: Cow<'static, str>, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
+        all(self.guard.connection()?, sql, args).await
     }
 }
 
@@ -241,18 +259,26 @@ async fn checkpointer(options: SqliteConnectOptions, shared: Arc<Shared>) {
 
 /// True when the log was long and is now nearly copied.
 async fn copy_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    let (_, in_log, copied): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(NOOP)")
-        .fetch_one(&mut *connection)
-        .await?;
-    if in_log - copied.max(0) < CHECKPOINT_PAGES {
+    if not_copied(connection).await? < CHECKPOINT_PAGES {
         return Ok(false);
     }
-    // Twice: the second pass copies only what was written during the first, so that hardly anything
-    // is left for the writer.
-    for _ in 0..2 {
+    // Each pass copies what was written during the one before, until hardly anything is left for the
+    // writer.
+    for _ in 0..MOST_PASSES {
         sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
             .execute(&mut *connection)
             .await?;
+        if not_copied(connection).await? < FEW_PAGES {
+            break;
+        }
     }
     Ok(true)
+}
+
+/// Pages in the log that are not in the database yet.
+async fn not_copied(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    let (_, in_log, copied): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(NOOP)")
+        .fetch_one(&mut *connection)
+        .await?;
+    Ok(in_log - copied.max(0))
 }

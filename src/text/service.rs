@@ -354,6 +354,14 @@ fn link_en(standing: &Standing, minutes: i64, why: Option<Why>) -> String {
     }
 }
 
+/// Why a connection was made anew.
+pub fn link_why(why: Why, lang: Lang) -> &'static str {
+    match lang {
+        Lang::Zh => why_zh(why),
+        Lang::En => why_en(why),
+    }
+}
+
 fn why_zh(why: Why) -> &'static str {
     match why {
         Why::Lost(Cause::NoEndpoint) => "平台没有给出连接地址",

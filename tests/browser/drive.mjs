@@ -228,6 +228,35 @@ await step('older messages load at the top', async () => {
   return `${before}, then ${await page.locator('.msg').count()}`;
 });
 
+await step('a platform can be switched to a long connection, and the bot still answers', async () => {
+  // The platform whose bot also hears private chats over it.
+  const platform = 'dingtalk';
+  await page.click(`.platform[data-platform="${platform}"]`);
+  await until('the platform', () => page.evaluate((p) => document.body.dataset.platform === p, platform));
+  const way = page.locator(`.platform[data-platform="${platform}"] .way`);
+  check((await way.getAttribute('data-lamp')) === 'callback', 'it begins with callbacks');
+  const begin = Date.now();
+  await page.click('[data-receive="long_connection"]');
+  await until('a live connection', async () => (await way.getAttribute('data-lamp')) === 'live');
+  const took = Date.now() - begin;
+  check((await page.getAttribute('[data-receive="long_connection"]', 'aria-pressed')) === 'true', 'the switch shows it');
+  check(/已连接/.test(await page.innerText('#receive-state')), 'the state is named');
+  check((await page.locator('.msg').count()) > 0, 'the history is still there');
+  const direct = page.locator('#chats .chat[data-key^="app:"]').first();
+  await direct.click();
+  await page.locator('#composer').waitFor();
+  const before = await botItems(page);
+  await say(page, '/排行');
+  const answer = await newBotItem(page, before);
+  await until('how it came', async () => (await page.locator('#trace .event .via').first().innerText()) === '长连接');
+  await shot(page, 'long-connection');
+  // Others are as they were.
+  for (const other of platforms.filter((p) => p !== platform)) {
+    check((await page.getAttribute(`.platform[data-platform="${other}"] .way`, 'data-lamp')) === 'callback', `${other} stays`);
+  }
+  return `${took} ms, ${answer.text.replace(/\s+/g, ' ').slice(0, 40)}`;
+});
+
 await step('the time can be moved', async () => {
   const before = await page.innerText('#clock-time');
   await page.click('[data-jump="hour"]');

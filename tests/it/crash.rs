@@ -22,6 +22,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::support::{On, Stage, text_of};
 
 const PEOPLE: usize = 40;
+/// On a slow machine the program takes longer to come back, and more is tried meanwhile: nobody may
+/// run out of what can be given, or a refusal would look like a loss.
+const PLENTY: &str = "[points.give]\nweekly_allowance = 1000\nper_pair_per_day = 100\n";
 const SENDERS: usize = 4;
 
 fn org() -> Org {
@@ -218,7 +221,7 @@ async fn scene() -> (Scene, Process) {
     let database = folder.path().join("crash.db");
     let config = folder.path().join("hutong.toml");
     let text = format!(
-        "[server]\nlisten = \"{address}\"\n[store]\nurl = \"sqlite://{}\"\n[log]\nlevel = \"error\"\n{}[points]\n",
+        "[server]\nlisten = \"{address}\"\n[store]\nurl = \"sqlite://{}\"\n[log]\nlevel = \"error\"\n{}[points]\n{PLENTY}",
         database.display(),
         stage.config()
     );

@@ -282,3 +282,43 @@ impl TestBot {
         self.clock.now()
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_large_bodies_do_not_take_all_memory() {
+    use tokio::io::AsyncWriteExt as _;
+    story(&[On::Feishu], |mut bot: TestBot| async move {
+        bot.restart("[limits]\nbody_kib = 1024\nin_flight_mib = 1\n").await;
+        let app = bot.stage.ear().0;
+        let probe = Recorded {
+            method: "POST".to_owned(),
+            path: format!("/hook/{app}"),
+            headers: Vec::new(),
+            body: b"{}".to_vec().into(),
+            status: 0,
+        };
+        assert_eq!(send(&bot, &probe).await.0, 401);
+        let mut slow = tokio::net::TcpStream::connect(bot.running().address).await.unwrap();
+        let head = format!("POST /hook/{app} HTTP/1.1\r\nhost: x\r\ncontent-length: 1048576\r\n\r\n{{");
+        slow.write_all(head.as_bytes()).await.unwrap();
+        let mut status = 0;
+        for _ in 0..200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            status = send(&bot, &probe).await.0;
+            if status == 503 {
+                break;
+            }
+        }
+        assert_eq!(status, 503, "the platform is asked to come again");
+        drop(slow);
+        for _ in 0..200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            status = send(&bot, &probe).await.0;
+            if status == 401 {
+                break;
+            }
+        }
+        assert_eq!(status, 401, "the room is free again");
+        bot
+    })
+    .await;
+}

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{DemoSim, DemoState};
+use super::{AppReceives, DemoSim, DemoState};
+use crate::demo::platforms::Receive;
 
 /// Most items that a page may ask for.
 const MAX_ITEMS: usize = 1000;
@@ -35,6 +36,8 @@ pub(super) struct Shared {
     pub templates: minijinja::Environment<'static>,
     /// Time moves for one visitor after the other.
     moving: tokio::sync::Mutex<()>,
+    /// People wait while the bot changes how it receives.
+    switching: tokio::sync::RwLock<()>,
 }
 
 impl Shared {
@@ -43,6 +46,7 @@ impl Shared {
             state,
             templates: super::view::templates(),
             moving: tokio::sync::Mutex::new(()),
+            switching: tokio::sync::RwLock::new(()),
         }
     }
 }
@@ -285,6 +289,7 @@ pub(super) async fn act(
 ) -> Result<Response, Problem> {
     let Json(act) = body?;
     let sim = &sim(&shared, act.platform)?.sim;
+    let _still = shared.switching.read().await;
     Ok(match sim.act(act.verb).await {
         Ok(done) => Json(done).into_response(),
         Err(error) => error.into_response(),
@@ -348,6 +353,30 @@ pub(super) async fn time(
     })
 }
 
+#[derive(Deserialize)]
+pub(super) struct Switch {
+    platform: Platform,
+    receive: Receive,
+}
+
+/// Changes how the bot receives on a platform.
+pub(super) async fn receive(
+    State(shared): State<Arc<Shared>>,
+    body: Result<Json<Switch>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let Json(Switch { platform, receive }) = body?;
+    sim(&shared, platform)?;
+    let Ok(_moving) = shared.moving.try_lock() else {
+        return Ok(SimError::Refused("the time is being moved, or another switch is".to_owned()).into_response());
+    };
+    let _switching = shared.switching.write().await;
+    let reception = &shared.state.reception;
+    Ok(match reception.switch(platform, receive).await {
+        Ok(()) => Json(reception.standing()).into_response(),
+        Err(why) => SimError::Refused(why).into_response(),
+    })
+}
+
 fn clock(now: Timestamp) -> serde_json::Value {
     json!({"now_ms": now.millis(), "minute": minute_of_day(now)})
 }
@@ -363,6 +392,7 @@ struct Watch {
     sims: Vec<(Platform, watch::Receiver<u64>)>,
     since: u64,
     now: Option<Timestamp>,
+    receives: Vec<AppReceives>,
     ready: VecDeque<Event>,
 }
 
@@ -383,6 +413,11 @@ impl Watch {
         if self.now != Some(now) {
             self.now = Some(now);
             push(&mut self.ready, "time", &clock(now));
+        }
+        let receives = self.shared.state.reception.standing();
+        if self.receives != receives {
+            push(&mut self.ready, "receive", &receives);
+            self.receives = receives;
         }
         let items = self.shared.state.backstage.recent(self.since);
         if let Some(last) = items.iter().map(|i| i.seq).max() {
@@ -431,6 +466,7 @@ pub(super) async fn events(
             .collect(),
         since: q.since,
         now: None,
+        receives: Vec::new(),
         ready: VecDeque::new(),
         shared: shared.clone(),
     };

@@ -74,7 +74,7 @@
   }]));
   const state = {
     platform: '', viewer: {}, chat: null, chats: [], items: [], member: true, limit: PAGE, more: false, loaded: '',
-    reply: null, seen: new Map(), trace: new Map(), since: 0, now: boot.now_ms, pick: null, drafts: new Map(), opened: {},
+    reply: null, seen: new Map(), trace: new Map(), since: 0, now: boot.now_ms, receives: boot.receives, pick: null, drafts: new Map(), opened: {},
   };
   const here = () => platforms.get(state.platform);
   const me = () => here().byId.get(state.viewer[state.platform]);
@@ -134,6 +134,7 @@
       b.setAttribute('aria-pressed', String(b.dataset.platform === id));
       if (b.dataset.platform === id) b.querySelector('.dot').hidden = true;
     }
+    drawReceive();
     becomePerson(chat || state.opened[id]);
   }
   function becomePerson(chat) {
@@ -612,6 +613,7 @@
     return el('article', { class: 'event k-' + item.kind },
       el('p', { class: 'head' }, el('span', { class: 'kind', text: byName('k_', item.kind) }),
         el('span', { class: 'from', 'data-platform': item.platform || 'none', text: item.platform ? t[item.platform] || item.platform : t.schedule }),
+        item.via && el('span', { class: 'via', 'data-via': item.via, text: byName('v_', item.via) }),
         el('time', { text: secondFormat.format(item.at_ms) }), ms(item.accepted_ms)),
       item.summary && el('p', { class: 'summary', text: item.summary }),
       rules.length || rest.length ? el('ol', { class: 'steps' }, ...rules, ...rest) : el('p', { class: 'what', text: t.no_rule }));
@@ -680,6 +682,48 @@
     for (const b of buttons) b.disabled = false;
   }
 
+  /* ---------- how the bot receives ---------- */
+
+  const lamp = (r) => (r.receive === 'callback' ? 'callback' : r.standing === 'ready' ? 'live' : 'down');
+  function drawReceive() {
+    for (const r of state.receives) {
+      const way = document.querySelector(`.platform[data-platform="${r.platform}"] .way`);
+      if (!way) continue;
+      way.hidden = false;
+      way.dataset.lamp = lamp(r);
+      way.textContent = byName('v_', r.receive);
+      way.title = r.standing ? byName('l_', r.standing) : t.by_callback;
+    }
+    const r = state.receives.find((x) => x.platform === state.platform);
+    $('receive').hidden = !r;
+    if (!r) return;
+    for (const b of document.querySelectorAll('[data-receive]')) {
+      b.setAttribute('aria-pressed', String(b.dataset.receive === r.receive));
+      b.disabled = Boolean(state.switching);
+    }
+    const why = r.why && r.why[boot.lang === 'zh' ? 0 : 1];
+    const words = r.receive === 'callback' ? [t.by_callback] : [byName('l_', r.standing || 'idle'),
+      r.reconnects && format(t.reconnects, { n: r.reconnects, why: why || '' }), r.mixed && t.mixed];
+    const text = state.switching ? t.switching : words.filter(Boolean).join(' · ');
+    $('receive-state').dataset.lamp = state.switching ? 'down' : lamp(r);
+    // Only what is new is read out.
+    if ($('receive-text').textContent !== text) $('receive-text').textContent = text;
+  }
+  async function switchTo(receive) {
+    const platform = state.platform;
+    if (state.switching || state.receives.find((r) => r.platform === platform)?.receive === receive) return;
+    state.switching = true;
+    drawReceive();
+    try {
+      state.receives = await ask('receive', { platform, receive });
+      toast(format(t.switched, { platform: t[platform], way: byName('v_', receive) }));
+    } catch (error) {
+      failed(error);
+    }
+    state.switching = false;
+    drawReceive();
+  }
+
   /* ---------- live ---------- */
 
   let timer = 0;
@@ -697,6 +741,7 @@
       else document.querySelector(`.platform[data-platform="${platform}"] .dot`)?.removeAttribute('hidden');
     });
     source.addEventListener('trace', (e) => addTrace(JSON.parse(e.data)));
+    source.addEventListener('receive', (e) => { state.receives = JSON.parse(e.data); drawReceive(); });
     source.addEventListener('time', (e) => {
       const day = dayNumber(state.now);
       state.now = JSON.parse(e.data).now_ms;
@@ -710,6 +755,7 @@
   for (const b of document.querySelectorAll('.platform')) b.addEventListener('click', () => { if (b.dataset.platform !== state.platform) choosePlatform(b.dataset.platform); pane('list'); });
   for (const b of document.querySelectorAll('[data-tab]')) b.addEventListener('click', () => pane(b.dataset.tab));
   for (const b of document.querySelectorAll('[data-jump]')) b.addEventListener('click', () => moveTime(b.dataset.jump));
+  for (const b of document.querySelectorAll('[data-receive]')) b.addEventListener('click', () => switchTo(b.dataset.receive));
   for (const b of document.querySelectorAll('[data-close]')) b.addEventListener('click', () => b.closest('dialog').close());
   for (const d of document.querySelectorAll('dialog')) d.addEventListener('click', (e) => { if (e.target === d) d.close(); });
   $('me').addEventListener('click', () => { $('people-filter').value = ''; drawPeople(); $('people').showModal(); $('people-filter').focus(); });

@@ -20,7 +20,10 @@ use axum::{Router, middleware};
 use hutong_model::{BoxFuture, Platform, Timestamp};
 use hutong_simkit::company::{Date, monday_to_friday};
 use hutong_simkit::{SimDepartment, Simulator};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+
+use super::platforms::Receive;
 
 pub use trace::{TraceEffect, TraceItem, TraceRule};
 
@@ -41,6 +44,31 @@ pub trait TimeControl: Send + Sync {
     fn is_workday(&self, date: Date) -> bool {
         monday_to_friday(date)
     }
+}
+
+/// How the apps of one platform receive.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AppReceives {
+    pub platform: Platform,
+    pub receive: Receive,
+    /// The name of the app that may choose.
+    pub app: String,
+    /// Another app of the platform knows callbacks only.
+    pub mixed: bool,
+    /// How the long connection stands, as [`crate::link::board::Standing`] names it; `None` without one.
+    pub standing: Option<&'static str>,
+    /// Times that the connection was made anew.
+    pub reconnects: u64,
+    /// Why it was made anew last, in Chinese and English.
+    pub why: Option<[&'static str; 2]>,
+}
+
+/// How the bot receives, and the visitor's switch for it.
+pub trait Reception: Send + Sync {
+    /// One for each platform whose apps may choose. Called about twice a second for every open page.
+    fn standing(&self) -> Vec<AppReceives>;
+    /// Returns when the bot receives that way. The error is shown to the visitor.
+    fn switch(&self, platform: Platform, receive: Receive) -> BoxFuture<'_, Result<(), String>>;
 }
 
 /// Files that the bot has uploaded to a platform.
@@ -74,6 +102,7 @@ pub struct DemoState {
     pub sims: Vec<DemoSim>,
     pub backstage: Arc<dyn Backstage>,
     pub time: Arc<dyn TimeControl>,
+    pub reception: Arc<dyn Reception>,
     pub pictures: Arc<dyn Pictures>,
     /// Host names under which the page may be asked for, beside `localhost` and IP addresses: a
     /// name that somebody else controls could make a browser here talk to it.
@@ -122,6 +151,7 @@ pub fn router(state: DemoState) -> Router {
         .route("/api/events", get(api::events))
         .route("/api/act", post(api::act))
         .route("/api/time", post(api::time))
+        .route("/api/receive", post(api::receive))
         .layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
         .with_state(shared)
 }

@@ -41,6 +41,34 @@ impl TimeControl for Hands {
     }
 }
 
+/// Feishu may choose; a switch that cannot be is told.
+struct Ways(Mutex<Receive>);
+
+impl Reception for Ways {
+    fn standing(&self) -> Vec<AppReceives> {
+        let receive = *self.0.lock().unwrap();
+        let long = receive == Receive::LongConnection;
+        vec![AppReceives {
+            platform: Platform::Feishu,
+            receive,
+            app: "胡同".into(),
+            mixed: false,
+            standing: long.then_some("ready"),
+            reconnects: u64::from(long),
+            why: long.then_some(["连接中断", "the connection broke"]),
+        }]
+    }
+    fn switch(&self, platform: Platform, receive: Receive) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            if platform != Platform::Feishu {
+                return Err("it cannot choose".into());
+            }
+            *self.0.lock().unwrap() = receive;
+            Ok(())
+        })
+    }
+}
+
 struct OnePicture;
 
 impl Pictures for OnePicture {
@@ -79,6 +107,7 @@ async fn demo() -> Demo {
             .collect(),
         backstage: steps.clone(),
         time: Arc::new(Hands(clock)),
+        reception: Arc::new(Ways(Mutex::default())),
         pictures: Arc::new(OnePicture),
         hosts: vec![],
         stop: bound.stop_token(),
@@ -322,6 +351,7 @@ fn trace(seq: u64, id: &str) -> TraceItem {
         app: "app1".into(),
         chat: Some("oc_port".into()),
         kind: "message".into(),
+        via: Some("callback".into()),
         summary: "感谢".into(),
         accepted_ms: Some(0.8),
         rules: vec![TraceRule {
@@ -363,6 +393,11 @@ async fn changes_come_by_themselves() {
         next(&mut stream, &mut buffer, "time").await["now_ms"],
         json!(now().millis())
     );
+    let before = next(&mut stream, &mut buffer, "receive").await;
+    assert_eq!(
+        (&before[0]["receive"], &before[0]["standing"]),
+        (&json!("callback"), &Value::Null)
+    );
     let items = next(&mut stream, &mut buffer, "trace").await;
     assert_eq!((items.as_array().unwrap().len(), &items[0]["id"]), (1, &json!("b")));
     demo.feishu.put("oc_port", "app1", report_card(), None);
@@ -371,6 +406,31 @@ async fn changes_come_by_themselves() {
     demo.steps.0.lock().unwrap().push(trace(3, "a"));
     let items = next(&mut stream, &mut buffer, "trace").await;
     assert_eq!((&items[0]["id"], &items[0]["seq"]), (&json!("a"), &json!(3)));
+    let (status, ways) = demo
+        .post(
+            "api/receive",
+            json!({"platform": "feishu", "receive": "long_connection"}),
+        )
+        .await;
+    assert_eq!((status, &ways[0]["standing"]), (200, &json!("ready")));
+    let now_so = next(&mut stream, &mut buffer, "receive").await;
+    assert_eq!(
+        (&now_so[0]["receive"], &now_so[0]["reconnects"]),
+        (&json!("long_connection"), &json!(1))
+    );
+    for (body, status) in [
+        (json!({"platform": "wecom", "receive": "long_connection"}), 409),
+        (json!({"platform": "dingtalk", "receive": "callback"}), 404),
+        (json!({"platform": "feishu", "receive": "pigeon"}), 422),
+    ] {
+        assert_eq!(demo.post("api/receive", body.clone()).await.0, status, "{body}");
+    }
+    let foreign = demo
+        .client
+        .post(demo.url("api/receive"))
+        .header("origin", "https://evil.example")
+        .json(&json!({"platform": "feishu", "receive": "callback"}));
+    assert_eq!(foreign.send().await.unwrap().status(), 403);
     demo.post("api/time", json!({"jump": "hour"})).await;
     assert_eq!(
         next(&mut stream, &mut buffer, "time").await["now_ms"],

@@ -185,6 +185,22 @@ const TEXTS: &[(&str, &str, &str)] = &[
     ("next_monday", "下周一 10:00", "Next Monday 10:00"),
     ("moving", "时间正在流逝…", "Time is passing…"),
     ("moved", "现在是 {time}", "It is now {time}"),
+    ("receive", "接收方式", "Receives by"),
+    ("v_callback", "回调", "callback"),
+    ("v_long_connection", "长连接", "connection"),
+    ("by_callback", "平台推送到回调地址", "The platform calls an address"),
+    ("reconnects", "重连 {n} 次:{why}", "{n} reconnects: {why}"),
+    ("mixed", "自建应用仍走回调", "the self-built app stays with callbacks"),
+    ("switching", "正在切换…", "Switching…"),
+    ("switched", "{platform}现在经{way}接收", "{platform} now comes by {way}"),
+    ("l_idle", "正在连接", "connecting"),
+    ("l_connecting", "正在连接", "connecting"),
+    ("l_ready", "已连接", "connected"),
+    ("l_standby", "由另一个实例连着", "held by another replica"),
+    ("l_waiting", "已断开,马上重连", "down, reconnecting"),
+    ("l_refused", "被平台拒绝", "refused by the platform"),
+    ("l_evicted", "被别处顶下线", "taken over elsewhere"),
+    ("l_stopped", "已停止", "stopped"),
     ("tab_chats", "会话", "Chats"),
     ("tab_talk", "对话", "Conversation"),
     ("tab_back", "幕后", "Backstage"),
@@ -324,9 +340,9 @@ mod tests {
         }
         for (key, zh, en) in TEXTS {
             assert!(!zh.is_empty() && !en.is_empty(), "{key}");
-            // Platforms, kinds, states and actions are looked up by their name.
-            let by_name =
-                ["k_", "s_", "a_"].iter().any(|p| key.starts_with(p)) || ["feishu", "dingtalk", "wecom"].contains(key);
+            // Platforms, kinds, states, actions and ways are looked up by their name.
+            let by_name = ["k_", "s_", "a_", "v_", "l_"].iter().any(|p| key.starts_with(p))
+                || ["feishu", "dingtalk", "wecom"].contains(key);
             assert!(by_name || used.contains(*key), "{key} is never shown");
         }
         assert_eq!(table.len(), TEXTS.len(), "no key stands twice");

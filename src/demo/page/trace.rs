@@ -20,6 +20,8 @@ pub struct TraceItem {
     pub chat: Option<String>,
     /// The kind of event as [`hutong_model::Kind::as_str`] names it.
     pub kind: String,
+    /// How it came, `callback` or `long_connection`; `None` for events of our own.
+    pub via: Option<String>,
     /// One readable line.
     pub summary: String,
     /// From arrival to commit of the inbox, ms.

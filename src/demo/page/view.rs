@@ -36,6 +36,7 @@ struct Boot<'a> {
     now_ms: i64,
     examples: [(&'static str, &'static str); 5],
     platforms: Vec<BootPlatform>,
+    receives: Vec<super::AppReceives>,
 }
 
 #[derive(Serialize)]
@@ -125,6 +126,7 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
         now_ms: shared.state.time.now().millis(),
         examples: examples(lang),
         platforms,
+        receives: shared.state.reception.standing(),
     };
     let rendered = inline_json(&boot).and_then(|boot| {
         let page = shared.templates.get_template("page.html").map_err(|e| e.to_string())?;

@@ -104,31 +104,45 @@ async fn message(
     if step == Step::Nothing {
         return Ok(());
     }
-    if is_external(ctx, event, &message.chat).await? {
+    let found = ctx
+        .directory()
+        .presence(&event.app, &message.chat.id, company, platform, user)
+        .await?;
+    if found.external {
         // Nobody in there is entered; nothing was written that could get lost.
         known.sure(&event.app, &event.body);
         return Ok(());
     }
+    let in_chat = found.member || message.chat.kind != ChatKind::Group;
+    let named = message.chat.name.is_none() || message.chat.name == found.chat_name;
+    let there = found.chat_active && found.person.is_some() && in_chat;
     match step {
         Step::Nothing => return Ok(()),
-        Step::Look => {
-            if is_there(ctx, event, company, platform, &message.chat, user).await? {
-                known.sure(&event.app, &event.body);
-                return Ok(());
-            }
-            known.lost(&event.app, &event.body, now);
+        Step::Look if there => {
+            known.sure(&event.app, &event.body);
+            return Ok(());
         }
+        Step::Look => known.lost(&event.app, &event.body, now),
         Step::Write => known.written(&event.app, &event.body, now),
     }
-    enter_chat(ctx, event, &message.chat).await?;
-    let name = message.sender.name.as_deref();
-    let person = ctx
-        .directory()
-        .ensure_person(company, platform, user, name, now)
-        .await?;
-    if message.chat.kind == ChatKind::Group {
+    // Only what is not there already: while somebody is not surely known, every message of theirs
+    // comes here.
+    if !found.chat_active || !named {
+        enter_chat(ctx, event, &message.chat).await?;
+    }
+    let person = match found.person {
+        Some(person) => person,
+        None => {
+            let name = message.sender.name.as_deref();
+            ctx.directory()
+                .ensure_person(company, platform, user, name, now)
+                .await?
+                .id
+        }
+    };
+    if !in_chat {
         ctx.directory()
-            .joined(&event.app, &message.chat.id, &person.id, now)
+            .joined(&event.app, &message.chat.id, &person, now)
             .await?;
     }
     Ok(())
@@ -137,28 +151,6 @@ async fn message(
 async fn is_external(ctx: &mut Ctx, event: &Event, chat: &ChatRef) -> Result<bool, RuleError> {
     let found = ctx.directory().chat(&event.app, &chat.id).await?;
     Ok(found.is_some_and(|c| c.external))
-}
-
-async fn is_there(
-    ctx: &mut Ctx,
-    event: &Event,
-    company: &CompanyId,
-    platform: Platform,
-    chat: &ChatRef,
-    user: &UserId,
-) -> Result<bool, RuleError> {
-    let Some(person) = ctx.directory().person_of(company, platform, user).await? else {
-        return Ok(false);
-    };
-    let active = ctx
-        .directory()
-        .chat(&event.app, &chat.id)
-        .await?
-        .is_some_and(|c| c.active);
-    Ok(
-        active
-            && (chat.kind == ChatKind::Direct || ctx.directory().is_member(&event.app, &chat.id, &person.id).await?),
-    )
 }
 
 async fn enter_chat(ctx: &mut Ctx, event: &Event, chat: &ChatRef) -> Result<(), RuleError> {
