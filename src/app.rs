@@ -281,7 +281,7 @@ fn calendar(config: &Checked, now: Timestamp) -> Calendar {
     }
 }
 
-fn environment(config: &Checked, key: Secret, links: Board) -> Env {
+pub(crate) fn environment(config: &Checked, key: Secret, links: Board) -> Env {
     let apps: BTreeMap<_, _> = config
         .apps
         .iter()

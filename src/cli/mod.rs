@@ -2,6 +2,7 @@
 
 pub mod check;
 mod demo;
+mod groups;
 mod online;
 mod operate;
 mod serve;
@@ -35,6 +36,9 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Group rules: what would change, carry it out, take it back.
+    #[command(subcommand)]
+    Groups(groups::Groups),
     #[command(flatten)]
     Operate(operate::Operate),
     /// Say what a configuration does, or what is wrong with it.
@@ -70,6 +74,7 @@ pub fn main() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
+        Command::Groups(command) => runtime.block_on(groups::run(&command)),
         Command::Operate(command) => runtime.block_on(operate::run(&command)),
         Command::Check { config, json, online } => match check_file(&config, json) {
             Ok(code) if online && code == ExitCode::SUCCESS => runtime.block_on(check_online(&config, json)),

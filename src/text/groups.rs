@@ -139,6 +139,8 @@ pub enum Say {
         why: KeptWhy,
     },
     UndoPauses,
+    OrderOld,
+    OrderNoAccount(String),
     UndoChanged {
         code: String,
     },
@@ -280,6 +282,10 @@ impl Say {
                 more => format!("保持原样 {count} 项:{items},还有 {more} 项"),
             },
             Say::KeptItem { name, why } => format!("{name}({})", kept_zh(*why)),
+            Say::OrderOld => "这份命令行请求已超过 15 分钟,什么也没有做。请重新运行。".to_owned(),
+            Say::OrderNoAccount(name) => {
+                format!("{name} 在这条规则的平台上没有账号,收不到结果,什么也没有做。请换一位运营。")
+            }
             Say::UndoPauses => "执行后这条规则会暂停,免得又改回去。".to_owned(),
             Say::UndoChanged { code } => {
                 format!("群在预览之后变了,这份撤销已作废,什么也没有做。请重新发 /建群 撤销 计划={code}")
@@ -430,6 +436,10 @@ impl Say {
                 more => format!("Left alone {count}: {items} and {more} more"),
             },
             Say::KeptItem { name, why } => format!("{name} ({})", kept_en(*why)),
+            Say::OrderOld => "This request is older than 15 minutes; nothing was done. Please run it again.".to_owned(),
+            Say::OrderNoAccount(name) => {
+                format!("{name} has no account on this rule's platform; nothing was done. Please name another operator.")
+            }
             Say::UndoPauses => "This will also pause the rule, so that it does not do it again.".to_owned(),
             Say::UndoChanged { code } => format!(
                 "The groups have changed since: this way back is void and nothing was done. Please send /group undo plan={code} again."

@@ -9,8 +9,10 @@
 mod apply;
 mod back;
 mod grace;
+pub mod order;
 mod people;
 mod plan;
+pub mod report;
 mod store;
 mod undo;
 mod world;
@@ -34,6 +36,7 @@ use crate::schedule::{CronExpr, Misfire, Schedule, Spec, Workdays};
 use crate::text::Lang;
 use crate::text::groups::{Say, Started};
 
+pub use back::run_of;
 use config::GroupRule;
 pub use plan::Alone;
 use plan::{Claim, Plan};
@@ -332,6 +335,10 @@ impl Rule for Groups {
                 Body::Person {
                     user, record: Some(_), ..
                 } => people::left_company(ctx, event, user).await,
+                Body::Tick { schedule, .. } if schedule.starts_with(order::TICK) => {
+                    let id = schedule.strip_prefix(order::TICK).unwrap_or_default();
+                    order::carry_out(self, ctx, id).await
+                }
                 Body::Tick { .. } => {
                     for rule in &self.rules {
                         people::reconcile(ctx, rule, self.alone, self.workdays.as_ref()).await?;

@@ -586,3 +586,78 @@ pub async fn departments_of(tx: &mut Tx, who: &PersonId) -> Result<Vec<String>, 
         .await?;
     rows.iter().map(|r| r.get("department")).collect()
 }
+
+/// A plan that somebody asks for on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    pub id: String,
+    pub rule: String,
+    pub code: String,
+    pub person: PersonId,
+    pub at: Timestamp,
+    pub state: String,
+    pub answer: String,
+}
+
+/// False: it is there already.
+pub async fn put_order(tx: &mut Tx, order: &Order) -> Result<bool, StoreError> {
+    let rows = tx
+        .query(
+            "INSERT INTO group_order (id, rule, code, person, at, state, answer) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(order.id.as_str())
+        .bind(order.rule.as_str())
+        .bind(order.code.as_str())
+        .bind(order.person.as_str())
+        .bind(order.at)
+        .bind(order.state.as_str())
+        .bind(order.answer.as_str())
+        .execute()
+        .await?;
+    Ok(rows > 0)
+}
+
+pub async fn order(tx: &mut Tx, id: &str) -> Result<Option<Order>, StoreError> {
+    let row = tx
+        .query("SELECT id, rule, code, person, at, state, answer FROM group_order WHERE id = $1")
+        .bind(id)
+        .optional()
+        .await?;
+    row.map(|row| {
+        Ok(Order {
+            id: row.get("id")?,
+            rule: row.get("rule")?,
+            code: row.get("code")?,
+            person: person(&row, "person")?,
+            at: row.get("at")?,
+            state: row.get("state")?,
+            answer: row.get("answer")?,
+        })
+    })
+    .transpose()
+}
+
+pub async fn answer_order(tx: &mut Tx, id: &str, state: &str, answer: &str) -> Result<(), StoreError> {
+    tx.query("UPDATE group_order SET state = $2, answer = $3 WHERE id = $1")
+        .bind(id)
+        .bind(state)
+        .bind(answer)
+        .execute()
+        .await
+        .map(|_| ())
+}
+
+/// The person with an employee number, if exactly one has it.
+pub async fn person_numbered(tx: &mut Tx, company: &CompanyId, number: &str) -> Result<Option<PersonId>, StoreError> {
+    let rows = tx
+        .query("SELECT id FROM person WHERE company = $1 AND employee_no = $2 AND active = TRUE ORDER BY id LIMIT 2")
+        .bind(company)
+        .bind(number)
+        .all()
+        .await?;
+    match &rows[..] {
+        [one] => person(one, "id").map(Some),
+        _ => Ok(None),
+    }
+}

@@ -17,6 +17,7 @@ use crate::rules::testkit::{
 use crate::store::testing::{TestStore, all};
 
 mod grace;
+mod orders;
 mod undo;
 
 const ABLE: [Ability; 9] = [
