@@ -362,19 +362,26 @@ impl Ctx {
 
     /// An app of the same company and platform that can write to this person alone.
     fn private_door(&self, asker: &Asker) -> Option<AppId> {
-        let own = self.env.app(&asker.app)?;
-        if own.adapter.capabilities().can(Ability::SendToUser) {
-            return Some(asker.app.clone());
-        }
-        self.env
-            .apps
-            .iter()
-            .find(|(_, a)| {
-                a.company == own.company
-                    && a.adapter.platform() == own.adapter.platform()
-                    && a.adapter.capabilities().can(Ability::SendToUser)
-            })
-            .map(|(id, _)| id.clone())
+        self.door_to_people(&asker.app)
+    }
+
+    /// The app through which people are written to alone: this one or another of its company and
+    /// platform, rather one that need not wait until they have written to it.
+    fn door_to_people(&self, app: &AppId) -> Option<AppId> {
+        let own = self.env.app(app)?;
+        let able = |a: &App, first: bool| {
+            let caps = a.adapter.capabilities();
+            caps.can(Ability::SendToUser) && (!first || caps.can(Ability::FirstWord))
+        };
+        [true, false].into_iter().find_map(|first| {
+            if able(own, first) {
+                return Some(app.clone());
+            }
+            let near =
+                |a: &App| a.company == own.company && a.adapter.platform() == own.adapter.platform() && able(a, first);
+            let found = self.env.apps.iter().find(|(_, a)| near(a));
+            found.map(|(id, _)| id.clone())
+        })
     }
 
     /// Writes to a person through an app, if that app can reach people.
@@ -392,19 +399,8 @@ impl Ctx {
         let Some(user) = self.directory().identity_on(person, platform).await? else {
             return Ok(false);
         };
-        let door = if self.can(app, Ability::SendToUser) {
-            app.clone()
-        } else {
-            let company = self.env.app(app).map(|a| a.company.clone());
-            let found = self.env.apps.iter().find(|(_, a)| {
-                Some(&a.company) == company.as_ref()
-                    && a.adapter.platform() == platform
-                    && a.adapter.capabilities().can(Ability::SendToUser)
-            });
-            match found {
-                Some((id, _)) => id.clone(),
-                None => return Ok(false),
-            }
+        let Some(door) = self.door_to_people(app) else {
+            return Ok(false);
         };
         self.emit(
             part,

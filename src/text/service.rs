@@ -527,6 +527,7 @@ fn ability_zh(ability: Ability) -> &'static str {
     match ability {
         Ability::SendToChat => "往群里发",
         Ability::SendToUser => "私聊",
+        Ability::FirstWord => "先开口私聊",
         Ability::Reply => "回复",
         Ability::UpdateCard => "更新卡片",
         Ability::Recall => "撤回",
@@ -569,6 +570,7 @@ fn ability_en(ability: Ability) -> &'static str {
     match ability {
         Ability::SendToChat => "post in groups",
         Ability::SendToUser => "write privately",
+        Ability::FirstWord => "begin a private chat",
         Ability::Reply => "reply",
         Ability::UpdateCard => "update cards",
         Ability::Recall => "recall",

@@ -223,6 +223,7 @@ pub fn capabilities(config: &Config) -> Capabilities {
     let mut can: BTreeSet<Ability> = [
         Ability::SendToChat,
         Ability::SendToUser,
+        Ability::FirstWord,
         Ability::Reply,
         Ability::Recall,
         Ability::Upload,

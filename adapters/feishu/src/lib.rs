@@ -241,6 +241,7 @@ fn capabilities(config: &Config) -> Capabilities {
         can: [
             A::SendToChat,
             A::SendToUser,
+            A::FirstWord,
             A::Reply,
             A::UpdateCard,
             A::Recall,

@@ -40,6 +40,8 @@ impl SeeClass {
 pub enum Ability {
     SendToChat,
     SendToUser,
+    /// May write to a person who has never written to it.
+    FirstWord,
     Reply,
     UpdateCard,
     Recall,

@@ -26,9 +26,9 @@ pub fn of(door: &Door) -> Capabilities {
 
 fn app(account_ceiling: Option<u32>) -> Capabilities {
     use Ability::{
-        AddMembers, ButtonsToUser, Calendar, CreateChat, Download, Forms, Images, ListDepartments, ListMembers,
-        ListPeople, MentionAll, MentionUser, Recall, RemoveMembers, RenameChat, Reply, SendToChat, SendToUser,
-        SetOwner, Statistics, UpdateCard, Upload,
+        AddMembers, ButtonsToUser, Calendar, CreateChat, Download, FirstWord, Forms, Images, ListDepartments,
+        ListMembers, ListPeople, MentionAll, MentionUser, Recall, RemoveMembers, RenameChat, Reply, SendToChat,
+        SendToUser, SetOwner, Statistics, UpdateCard, Upload,
     };
     let mut rates = app_rates();
     if let Some(accounts) = account_ceiling {
@@ -42,6 +42,7 @@ fn app(account_ceiling: Option<u32>) -> Capabilities {
         can: [
             SendToChat,
             SendToUser,
+            FirstWord,
             Reply,
             UpdateCard,
             Recall,

@@ -276,6 +276,7 @@ pub(super) fn ability_words(ability: Ability) -> Words {
     let (zh, en) = match ability {
         Ability::SendToChat => ("发到群", "post to groups"),
         Ability::SendToUser => ("发私信", "write to people"),
+        Ability::FirstWord => ("先开口发私信", "write to people first"),
         Ability::Reply => ("回复", "reply"),
         Ability::UpdateCard => ("更新卡片", "update cards"),
         Ability::Recall => ("撤回", "recall"),
