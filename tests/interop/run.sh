@@ -15,7 +15,7 @@ if [ $# -gt 0 ]; then
   files=
   for file in "$@"; do files="$files $(cd "$(dirname "$file")" && pwd)/$(basename "$file")"; done
 else
-  files=$(find "$here"/feishu "$here"/dingtalk "$here"/wecom -name node_modules -prune -o -type f \( -name '*.py' -o -name '*.mjs' \) -print | sort)
+  files=$(find "$here"/feishu "$here"/dingtalk "$here"/wecom "$here"/ours -name node_modules -prune -o -type f \( -name '*.py' -o -name '*.mjs' \) -print | sort)
 fi
 dir=${INTEROP_DIR:-$here/../../target/interop}
 mkdir -p "$dir"
@@ -56,7 +56,7 @@ for file in $files; do
     *.py) run="$dir/venv/bin/python" ;;
     *) run=node ;;
   esac
-  INTEROP_CONFIG=$work/sim.toml INTEROP_MODULES=$dir/node_modules PYTHONPATH=$here \
+  HUTONG=$hutong INTEROP_CONFIG=$work/sim.toml INTEROP_MODULES=$dir/node_modules PYTHONPATH=$here \
     timeout 180 "$run" "$file" >"$work/out" 2>&1 || code=$?
   grep -E '^(ok|not ok) ' "$work/out" || true
   good=$(grep -c '^ok ' "$work/out" || true)
