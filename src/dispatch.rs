@@ -44,6 +44,14 @@ pub struct Dispatcher {
     ages: Ages,
 }
 
+const COMMAND: &str = "/command";
+const CLICK: &str = "/click";
+
+/// True for the [`Item::work_name`] of something that a person asked for.
+pub fn was_asked_for(work_name: &str) -> bool {
+    work_name.ends_with(COMMAND) || work_name.ends_with(CLICK)
+}
+
 /// One (event, rule) item.
 pub struct Item {
     pub rule: &'static str,
@@ -57,6 +65,16 @@ pub enum ItemKind {
 }
 
 impl Item {
+    /// Under which name a failure of this item is kept: one event may be a command to a rule and
+    /// something that the same rule listens to, and each is tried again alone.
+    pub fn work_name(&self) -> String {
+        match &self.kind {
+            ItemKind::Event => self.rule.to_owned(),
+            ItemKind::Command(..) => format!("{}{COMMAND}", self.rule),
+            ItemKind::Click(_) => format!("{}{CLICK}", self.rule),
+        }
+    }
+
     pub fn asker(&self) -> Option<&Asker> {
         match &self.kind {
             ItemKind::Event => None,

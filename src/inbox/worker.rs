@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::{self, EffectSink, OutboxRow};
-use crate::dispatch::{Dispatcher, Item};
+use crate::dispatch::{Dispatcher, Item, was_asked_for};
 use crate::rules::{Ctx, Env, PendingEffect, RuleError};
 use crate::schedule::{Schedule, TickSink};
 use crate::store::{Dialect, Store, StoreError, Tx};
@@ -222,8 +222,34 @@ impl Worker {
             dead: 0,
             trace: Vec::new(),
         };
+        match self.run_items(&mut out, loaded, now, began, hold, careful).await {
+            Ok(done) => {
+                loaded.truncate(done);
+                Ok(out)
+            }
+            Err(failure) => {
+                // Not left to be undone some time later: the rows must be free to be claimed again.
+                let (tx, _) = out.ctx.into_parts();
+                match tx.rollback().await {
+                    Err(error) if matches!(failure, Failure::Item) => Err(Failure::Store(error)),
+                    _ => Err(failure),
+                }
+            }
+        }
+    }
+
+    /// Runs events one after the other; returns how many fitted in `hold`.
+    async fn run_items(
+        &self,
+        out: &mut Outcome,
+        loaded: &[Loaded],
+        now: Timestamp,
+        began: Instant,
+        hold: Duration,
+        careful: bool,
+    ) -> Result<usize, Failure> {
         let mut done = 0;
-        for entry in loaded.iter() {
+        for entry in loaded {
             if done > 0 && began.elapsed() >= hold {
                 break;
             }
@@ -243,7 +269,7 @@ impl Worker {
             {
                 Done::Planned(items) => items,
                 Done::Failed(error) => {
-                    self.put_aside(&mut out, event, "dispatch", 0, &error, now).await?;
+                    self.put_aside(out, event, "dispatch", 0, &error, now).await?;
                     continue;
                 }
                 Done::Ran => Vec::new(),
@@ -253,11 +279,12 @@ impl Worker {
                 let started = Instant::now();
                 let mark = out.ctx.effects_mark();
                 let rule = item.rule;
+                let name = item.work_name();
                 match self
                     .guarded(&mut out.ctx, event, rule, careful, Step1::Run(item))
                     .await?
                 {
-                    Done::Failed(error) => self.put_aside(&mut out, event, rule, 0, &error, now).await?,
+                    Done::Failed(error) => self.put_aside(out, event, &name, 0, &error, now).await?,
                     _ if self.trace.on() => {
                         let effects = out.ctx.effects_since(mark).iter().map(|e| e.key.clone()).collect();
                         out.trace
@@ -267,8 +294,7 @@ impl Worker {
                 }
             }
         }
-        loaded.truncate(done);
-        Ok(out)
+        Ok(done)
     }
 
     /// Runs one step of an item so that its failure stays its own.
@@ -336,7 +362,7 @@ impl Worker {
         &self,
         out: &mut Outcome,
         event: &Event,
-        rule: &'static str,
+        rule: &str,
         before: i64,
         error: &str,
         now: Timestamp,
@@ -439,15 +465,23 @@ impl Worker {
         let all = rule == "dispatch";
         let mut found = false;
         let mut failed = false;
-        for item in items.into_iter().filter(|i| all || i.rule == rule) {
+        for item in items.into_iter().filter(|i| all || i.work_name() == rule) {
             found = true;
             out.items += 1;
-            let name = item.rule;
-            if let Done::Failed(error) = self.guarded(&mut out.ctx, event, name, true, Step1::Run(item)).await? {
+            let (of, name) = (item.rule, item.work_name());
+            if let Done::Failed(error) = self.guarded(&mut out.ctx, event, of, true, Step1::Run(item)).await? {
                 failed = true;
-                self.put_aside(out, event, name, if all { 0 } else { attempts }, &error, now)
+                self.put_aside(out, event, &name, if all { 0 } else { attempts }, &error, now)
                     .await?;
             }
+        }
+        if !found && was_asked_for(rule) {
+            // Too old by now to do it unseen: somebody must know that it was never done.
+            let why = "it failed until it was too old to be run";
+            store::record_failure(out.ctx.tx(), event.seq, rule, attempts, now, true, why, now).await?;
+            out.dead += 1;
+            tracing::warn!(event = %event.id, rule, "inbox.item is too old to be run");
+            return Ok(());
         }
         if !failed || all {
             store::work_done(out.ctx.tx(), event.seq, rule).await?;
@@ -613,3 +647,7 @@ impl EffectSink for InboxSink {
         self.work.notify_one();
     }
 }
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;

@@ -134,9 +134,9 @@ async fn hook(State(ingress): State<Arc<Ingress>>, Path(app): Path<String>, requ
         .get(header::CONTENT_LENGTH)
         .and_then(|v| v.to_str().ok()?.parse().ok())
         .unwrap_or(ingress.max_body);
-    if length > ingress.max_body {
-        return reject(&ingress, Rejection::TooLarge);
-    }
+    // A longer one is read up to the limit and then refused: an answer in the middle of what the
+    // other side is still sending may never be seen.
+    let length = length.min(ingress.max_body);
     let Some(_room) = ingress.in_flight.enter(length) else {
         ingress.metrics.unavailable.fetch_add(1, Ordering::Relaxed);
         return status(StatusCode::SERVICE_UNAVAILABLE);
