@@ -21,7 +21,7 @@ pub struct Dept {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}")]
 pub struct BindError {
-    /// Byte offset in the condition.
+    /// In characters from the beginning, the first is 0.
     pub at: usize,
     pub what: String,
     pub hint: String,

@@ -69,7 +69,7 @@ pub enum Test {
 #[derive(Debug, Clone, Eq)]
 pub struct Name {
     pub text: String,
-    /// Byte offset in the condition, for errors found when it is bound.
+    /// Where it stands in the condition, in characters; for errors found when it is bound.
     pub at: usize,
 }
 

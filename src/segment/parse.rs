@@ -77,10 +77,15 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
 
 fn error(text: &str, at: usize, what: impl Into<String>, hint: impl Into<String>) -> ParseError {
     ParseError {
-        at: text.get(..at).map_or(0, |before| before.chars().count()),
+        at: characters(text, at),
         what: what.into(),
         hint: hint.into(),
     }
+}
+
+/// The place of a byte, in characters: that is how people count.
+fn characters(text: &str, byte: usize) -> usize {
+    text.get(..byte).map_or(0, |before| before.chars().count())
 }
 
 /// The quote that ends what this one begins.
@@ -368,7 +373,13 @@ impl Parser<'_> {
         };
         let names = self.values(list)?;
         Ok(Test::Dept {
-            names: names.into_iter().map(|(text, at)| Name { text, at }).collect(),
+            names: names
+                .into_iter()
+                .map(|(text, at)| Name {
+                    text,
+                    at: characters(self.text, at),
+                })
+                .collect(),
             below,
         })
     }

@@ -113,6 +113,11 @@ fn a_department_must_be_there_and_be_the_only_one() {
         .bind(&depts())
         .unwrap_err();
     assert_eq!((error.at, error.hint.as_str()), (22, "did you mean '研发中心'?"));
+    let error = parse("tag '摄影' or dept is '研发中兴'")
+        .unwrap()
+        .bind(&depts())
+        .unwrap_err();
+    assert_eq!(error.at, 20, "characters, not bytes");
     let error = parse("dept is '测试组'").unwrap().bind(&depts()).unwrap_err();
     assert!(
         error.what.starts_with("2 departments") && error.hint.contains("市场部/测试组"),

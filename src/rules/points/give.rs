@@ -152,13 +152,6 @@ pub(super) async fn people(
     asker: &Asker,
     mentions: &[Mention],
 ) -> Result<Result<Vec<Person>, Say<'static>>, RuleError> {
-    let now = ctx.now();
-    let (Some(company), Some(platform)) = (
-        ctx.env().app(&asker.app).map(|a| a.company.clone()),
-        ctx.platform(&asker.app),
-    ) else {
-        return Err(RuleError::Fail(format!("the app {} is not configured", asker.app)));
-    };
     let mut list: Vec<Person> = Vec::new();
     for mention in mentions {
         let name = mention.name.clone().unwrap_or_default();
@@ -168,20 +161,8 @@ pub(super) async fn people(
         if mention.bot {
             return Ok(Err(Say::Bot));
         }
-        let person = match &mention.user {
-            Some(user) => {
-                ctx.directory()
-                    .ensure_person(&company, platform, user, mention.name.as_deref(), now)
-                    .await?
-            }
-            // Some platforms hand over the name alone: good enough where nobody shares it.
-            None => {
-                let mut named = ctx.directory().people_named(&company, platform, &name).await?;
-                match (named.pop(), named.is_empty()) {
-                    (Some(person), true) => person,
-                    _ => return Ok(Err(Say::UnknownPerson { name })),
-                }
-            }
+        let Some(person) = ctx.person_mentioned(&asker.app, mention).await? else {
+            return Ok(Err(Say::UnknownPerson { name }));
         };
         if person.id == asker.person.id {
             return Ok(Err(Say::Yourself));

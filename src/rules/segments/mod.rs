@@ -137,32 +137,25 @@ impl Segments {
         }
     }
 
-    /// By id or title; else what was typed is a condition of its own.
-    fn wanted(&self, typed: &str) -> Result<(String, Expr), Say<'static>> {
-        let typed = typed.trim();
-        let named = self
-            .segments
+    /// By id or title, as people type them.
+    fn named(&self, typed: &str) -> Option<&Segment> {
+        self.segments
             .iter()
-            .find(|s| s.id.eq_ignore_ascii_case(typed) || s.title.eq_ignore_ascii_case(typed));
-        match named {
-            Some(segment) => Ok((segment.title.clone(), segment.condition.clone())),
-            None if typed.contains(' ') => Err(Say::NoSegments),
-            None => Err(Say::NobodyThere),
-        }
+            .find(|s| s.id.eq_ignore_ascii_case(typed) || s.title.eq_ignore_ascii_case(typed))
     }
 
     async fn query(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
         let lang = call.asker.lang;
-        let typed = call.text("segment").unwrap_or_default();
-        let (title, mut condition) = match self.wanted(typed) {
-            Ok(found) => found,
+        let typed = call.text("segment").unwrap_or_default().trim();
+        let (title, mut condition) = match self.named(typed) {
+            Some(segment) => (segment.title.clone(), segment.condition.clone()),
             // One word is a name; a condition has at least two.
-            Err(Say::NobodyThere) => {
+            None if !typed.contains(' ') => {
                 let known: Vec<&str> = self.segments.iter().map(|s| s.title.as_str()).collect();
                 let known = known.join("、");
                 return Err(refuse(&Say::NoSuchSegment { typed, known: &known }, lang));
             }
-            Err(_) => match parse(typed) {
+            None => match parse(typed) {
                 Ok(expr) => (expr.to_string(), expr),
                 Err(error) => {
                     let say = Say::BadCondition {
