@@ -1,6 +1,6 @@
 //! From rows to a list: who reads it, why it moved, what it collides with, what it uses up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,40 @@ pub(super) struct Outcome {
     pub problems: Vec<Problem>,
     pub rates: Vec<RateUse>,
     pub quotas: Vec<QuotaUse>,
+}
+
+/// Rows of one app that wait for their permits.
+#[derive(Default)]
+struct Waiters {
+    /// In order.
+    queue: VecDeque<usize>,
+    /// Held back by the limit of their destination, until then.
+    later: BTreeSet<(Timestamp, usize)>,
+    /// The app as a whole may ask again then.
+    free_at: Timestamp,
+}
+
+impl Waiters {
+    /// Who asks next, when, and whether it has been put off before.
+    fn next(&self, raw: &[Raw]) -> Option<(Timestamp, usize, bool)> {
+        let later = self.later.first().map(|(at, n)| ((*at).max(self.free_at), *n, true));
+        let front = self.queue.front().and_then(|n| {
+            let made = raw.get(*n)?.now;
+            Some((made.max(self.free_at), *n, false))
+        });
+        match (later, front) {
+            (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn take(&mut self, again: bool) {
+        if again {
+            self.later.pop_first();
+        } else {
+            self.queue.pop_front();
+        }
+    }
 }
 
 /// A call as the limits count it.
@@ -162,17 +196,22 @@ impl Judge<'_> {
                 (id, (caller, app.adapter.capabilities().rates.as_slice()))
             })
             .collect();
-        // Rows of one moment ask again and again until each has had its permit; the earliest first, as
-        // the limiter must be asked in the order of time.
-        let mut queue: BTreeMap<(Timestamp, usize), ()> = raw
-            .iter()
-            .enumerate()
-            .filter(|(_, r)| !r.dropped)
-            .map(|(n, r)| ((r.now, n), ()))
-            .collect();
+        let mut lines: BTreeMap<&AppId, Waiters> = BTreeMap::new();
+        for (n, one) in raw.iter().enumerate().filter(|(_, r)| !r.dropped) {
+            lines.entry(&one.row.app).or_default().queue.push_back(n);
+        }
         let mut left = vec![None; raw.len()];
-        while let Some(((at, n), ())) = queue.pop_first() {
-            let Some(one) = raw.get(n) else { continue };
+        // The limiter is asked in the order of time, over all apps.
+        loop {
+            let next = lines
+                .iter()
+                .filter_map(|(app, line)| Some((line.next(raw)?, *app)))
+                .min_by_key(|((at, ..), _)| *at);
+            let Some(((at, n, again), app)) = next else { break };
+            let (Some(line), Some(one)) = (lines.get_mut(app), raw.get(n)) else {
+                break;
+            };
+            line.take(again);
             let row = &one.row;
             if at > deadline(row) {
                 continue;
@@ -197,8 +236,15 @@ impl Judge<'_> {
                         weight: u64::from(row.prepared.weight.max(1)),
                     });
                 }
-                Permit::At { at: next, .. } => {
-                    queue.insert((next.max(at + Duration::from_millis(1)), n), ());
+                Permit::At { at: next, everywhere } => {
+                    let next = next.max(at + Duration::from_millis(1));
+                    if everywhere {
+                        // Whoever stands behind would be refused as well: only the first asks again.
+                        line.free_at = next;
+                        line.queue.push_front(n);
+                    } else {
+                        line.later.insert((next, n));
+                    }
                 }
             }
         }
@@ -397,7 +443,7 @@ impl Judge<'_> {
                 LimitScope::Destination => c.to.clone(),
                 LimitScope::App | LimitScope::Company => Some(String::new()),
             };
-            let mut windows: HashMap<String, std::collections::VecDeque<(Timestamp, u64)>> = HashMap::new();
+            let mut windows: HashMap<String, VecDeque<(Timestamp, u64)>> = HashMap::new();
             let mut sums: HashMap<String, u64> = HashMap::new();
             let (mut peak, mut when) = (0, None);
             for call in calls.iter().filter(|c| rule.api == "*" || rule.api == c.api) {
