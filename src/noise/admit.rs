@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hutong_model::{Action, ActionKind, DeliveryClass, Prepared, Timestamp};
+use hutong_model::{Ability, Action, ActionKind, DeliveryClass, Prepared, Timestamp};
 
 use super::digest::{self, Digest, Section};
 use super::store::{self, Group, Part, Said, Waiting};
@@ -242,7 +242,11 @@ pub async fn release(tx: &mut Tx, env: &Env, event: &hutong_model::EventId, now:
             continue;
         }
         let limit = budget.limit(&group.0, &group.1);
-        let buttons = env.app(&group.0).map_or(0, |a| a.adapter.capabilities().limits.buttons);
+        // Where a group's cards have no buttons, none is in the way.
+        let buttons = match env.app(&group.0).map(|a| a.adapter.capabilities()) {
+            Some(caps) if caps.can(Ability::ButtonsInChat) => caps.limits.buttons,
+            _ => usize::MAX,
+        };
         let (late, queue): (Vec<Waiting>, Vec<Waiting>) = queue.into_iter().partition(|w| {
             let since = mutes.get(&group).map_or(w.created_at, |until| w.created_at.max(*until));
             now.since(since) > LONGEST_WAIT

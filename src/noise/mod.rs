@@ -121,9 +121,12 @@ impl Budget {
     }
 
     pub fn has_priority(&self, source: &str) -> bool {
-        self.priority
-            .iter()
-            .any(|p| source == p || source.strip_prefix(p.as_str()).is_some_and(|rest| rest.starts_with(':')))
+        self.priority.iter().any(|p| {
+            source == p
+                || source
+                    .strip_prefix(p.as_str())
+                    .is_some_and(|rest| rest.starts_with(':'))
+        })
     }
 
     pub fn local(&self, at: Timestamp) -> DateTime<Tz> {

@@ -79,12 +79,27 @@ fn post(n: usize, group: u8, source: &str, must: bool, buttons: bool) -> Pending
 #[derive(Debug, Clone)]
 enum Step {
     /// Group, with priority, must be read, with a button; the transaction fails once before.
-    Post { group: u8, priority: bool, must: bool, buttons: bool, fails: bool },
-    Answer { group: u8 },
-    Mute { group: u8, days: u8 },
-    Unmute { group: u8 },
+    Post {
+        group: u8,
+        priority: bool,
+        must: bool,
+        buttons: bool,
+        fails: bool,
+    },
+    Answer {
+        group: u8,
+    },
+    Mute {
+        group: u8,
+        days: u8,
+    },
+    Unmute {
+        group: u8,
+    },
     /// The next morning comes; the transaction fails once before.
-    Morning { fails: bool },
+    Morning {
+        fails: bool,
+    },
     Hours(u8),
 }
 
@@ -112,9 +127,19 @@ struct Log {
 }
 
 async fn outbox(store: &Store) -> Vec<(String, String, Option<i64>)> {
-    let rows = store.query("SELECT id, rule, expires_at FROM outbox ORDER BY seq").all().await.unwrap();
+    let rows = store
+        .query("SELECT id, rule, expires_at FROM outbox ORDER BY seq")
+        .all()
+        .await
+        .unwrap();
     rows.iter()
-        .map(|r| (r.get("id").unwrap(), r.get("rule").unwrap(), r.get("expires_at").unwrap()))
+        .map(|r| {
+            (
+                r.get("id").unwrap(),
+                r.get("rule").unwrap(),
+                r.get("expires_at").unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -129,12 +154,20 @@ async fn history(store: &Store, steps: &[Step]) {
         let before = now;
         match step.clone() {
             Step::Hours(hours) => now = now + Duration::from_secs(u64::from(hours) * 3600),
-            Step::Post { group, priority, must, buttons, fails } => {
+            Step::Post {
+                group,
+                priority,
+                must,
+                buttons,
+                fails,
+            } => {
                 let source = if priority { "columns:news" } else { "columns:other" };
                 sent.insert(n, (group, priority, must));
                 for commit in [false, true].into_iter().skip(usize::from(!fails)) {
                     let mut tx = store.begin().await.unwrap();
-                    let rows = admit(&mut tx, &town, vec![post(n, group, source, must, buttons)], now).await.unwrap();
+                    let rows = admit(&mut tx, &town, vec![post(n, group, source, must, buttons)], now)
+                        .await
+                        .unwrap();
                     crate::delivery::store::insert(&mut tx, &rows, now).await.unwrap();
                     match commit {
                         true => tx.commit().await.unwrap(),
@@ -142,7 +175,11 @@ async fn history(store: &Store, steps: &[Step]) {
                     }
                 }
                 if must {
-                    assert_eq!(outbox(store).await.len(), seen.len() + 1, "a must-read waits for nothing");
+                    assert_eq!(
+                        outbox(store).await.len(),
+                        seen.len() + 1,
+                        "a must-read waits for nothing"
+                    );
                 }
             }
             Step::Answer { group } => {
@@ -156,13 +193,17 @@ async fn history(store: &Store, steps: &[Step]) {
                 let until = now + Duration::from_secs(u64::from(days) * 86_400);
                 muted.insert(group, until);
                 let mut tx = store.begin().await.unwrap();
-                store::mute(&mut tx, &app_id("fs"), &chat(group), until, "p", now).await.unwrap();
+                store::mute(&mut tx, &app_id("fs"), &chat(group), until, "p", now)
+                    .await
+                    .unwrap();
                 tx.commit().await.unwrap();
             }
             Step::Unmute { group } => {
                 muted.remove(&group);
                 let mut tx = store.begin().await.unwrap();
-                store::mute(&mut tx, &app_id("fs"), &chat(group), now, "p", now).await.unwrap();
+                store::mute(&mut tx, &app_id("fs"), &chat(group), now, "p", now)
+                    .await
+                    .unwrap();
                 tx.commit().await.unwrap();
             }
             Step::Morning { fails } => {
@@ -203,7 +244,10 @@ async fn history(store: &Store, steps: &[Step]) {
             if must || expires.is_some() {
                 continue;
             }
-            assert!(muted.get(&group).is_none_or(|until| *until <= now), "a muted group hears {keys:?}");
+            assert!(
+                muted.get(&group).is_none_or(|until| *until <= now),
+                "a muted group hears {keys:?}"
+            );
             // What did not wait had priority, or there was room.
             let direct = keys == [n] && matches!(step, Step::Post { .. });
             let counts = log.days.entry((group, day.clone())).or_default();
@@ -212,7 +256,10 @@ async fn history(store: &Store, steps: &[Step]) {
                 counts.0 += 1;
             }
             counts.1 += 1;
-            log.order.entry(group).or_default().extend(keys.iter().map(|k| (*k, direct && priority)));
+            log.order
+                .entry(group)
+                .or_default()
+                .extend(keys.iter().map(|k| (*k, direct && priority)));
         }
     }
     assert!(log.days.values().all(|(plain, _)| *plain <= LIMIT));
@@ -250,9 +297,19 @@ proptest! {
 }
 
 fn many() -> Vec<Step> {
-    let post = |buttons| Step::Post { group: 0, priority: false, must: false, buttons, fails: true };
+    let post = |buttons| Step::Post {
+        group: 0,
+        priority: false,
+        must: false,
+        buttons,
+        fails: true,
+    };
     let mut steps: Vec<Step> = (0..9).map(|n| post(n % 2 == 0)).collect();
-    steps.extend([Step::Morning { fails: true }, post(true), Step::Morning { fails: false }]);
+    steps.extend([
+        Step::Morning { fails: true },
+        post(true),
+        Step::Morning { fails: false },
+    ]);
     steps
 }
 
@@ -265,7 +322,9 @@ async fn the_same_on_both_databases() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_replicas_together_keep_one_budget() {
-    let Some(t) = testing::postgres().await.unwrap() else { return };
+    let Some(t) = testing::postgres().await.unwrap() else {
+        return;
+    };
     let town = Arc::new(town());
     let now = at("2026-11-24T10:00");
     let tasks: Vec<_> = (0..12)
@@ -317,7 +376,9 @@ async fn a_card_in_a_digest_changes_and_goes_within_it() {
         context: None,
         content: Box::new(changed),
     };
-    let rows = admit(&mut tx, &town, vec![effect(7, 0, voice, DeliveryClass::State)], morning).await.unwrap();
+    let rows = admit(&mut tx, &town, vec![effect(7, 0, voice, DeliveryClass::State)], morning)
+        .await
+        .unwrap();
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     assert!(row.summary.contains("第 3 条") && row.summary.contains("第 4 条") && row.summary.contains("已有 1 人"));
     assert_eq!(row.action, ActionKind::UpdateCard);
@@ -330,7 +391,11 @@ async fn a_card_in_a_digest_changes_and_goes_within_it() {
     )
     .await
     .unwrap();
-    assert!(!rows[0].summary.contains("第 3 条") && rows[0].summary.contains("第 4 条"), "{}", rows[0].summary);
+    assert!(
+        !rows[0].summary.contains("第 3 条") && rows[0].summary.contains("第 4 条"),
+        "{}",
+        rows[0].summary
+    );
     tx.rollback().await.unwrap();
 }
 

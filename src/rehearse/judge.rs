@@ -131,7 +131,9 @@ impl Judge<'_> {
                 self.merged(&mut entry, row, ticks, &mut waited, &mut spoke).await?;
             } else if let Some(Moved::Budget { from }) = &entry.moved {
                 let day = from.get(..10).unwrap_or_default().to_owned();
-                *waited.entry((day, row.app.clone(), entry.place.id().to_owned())).or_default() += 1;
+                *waited
+                    .entry((day, row.app.clone(), entry.place.id().to_owned()))
+                    .or_default() += 1;
             }
             let of_own_accord = entry.action == ActionKind::Send && !row.interactive;
             if let Place::Group { chat, .. } = &entry.place
@@ -273,19 +275,31 @@ impl Judge<'_> {
             let known = ChatId::new(to.to_owned()).ok().map(|chat| (row.app.clone(), chat));
             let heard = known.as_ref().and_then(|key| {
                 // A group that is posted to under another name than it is heard under.
-                let heard = self.env.post_to.iter().find(|(_, post)| *post == key).map(|(heard, _)| heard);
+                let heard = self
+                    .env
+                    .post_to
+                    .iter()
+                    .find(|(_, post)| *post == key)
+                    .map(|(heard, _)| heard);
                 groups
                     .get(key)
                     .or_else(|| heard.and_then(|h| groups.get(h)))
                     .cloned()
-                    .or_else(|| heard.and_then(|h| self.env.chat_names.get(h)).map(|n| (Some(n.clone()), 0)))
+                    .or_else(|| {
+                        heard
+                            .and_then(|h| self.env.chat_names.get(h))
+                            .map(|n| (Some(n.clone()), 0))
+                    })
             });
             let (name, people) = heard.unwrap_or_default();
             let chat = to.to_owned();
             (Place::Group { chat, name }, (people > 0).then_some(people))
         };
         let local = self.local(raw.now);
-        let source = raw.cause.as_ref().map_or_else(|| row.rule.clone(), |c| c.schedule.clone());
+        let source = raw
+            .cause
+            .as_ref()
+            .map_or_else(|| row.rule.clone(), |c| c.schedule.clone());
         let moved = raw.cause.as_ref().and_then(|c| self.moved(c, raw, days_off));
         let title = row.summary.lines().next().unwrap_or_default();
         Entry {
@@ -373,7 +387,10 @@ impl Judge<'_> {
             .map(|((app, chat, day), n)| ((app, chat.as_str().to_owned(), day), n))
             .collect();
         // The copy has counted what was rehearsed as well.
-        for one in raw.iter().filter(|r| r.row.part == 0 && r.row.action == "send" && !r.row.interactive) {
+        for one in raw
+            .iter()
+            .filter(|r| r.row.part == 0 && r.row.action == "send" && !r.row.interactive)
+        {
             let chat = one.row.lane.split_once(':').map_or("", |(_, c)| c).to_owned();
             let day = self.local(one.now).get(..10).unwrap_or_default().to_owned();
             if let Some(n) = used.get_mut(&(one.row.app.clone(), chat, day)) {
@@ -539,7 +556,9 @@ fn collisions(entries: &mut [Entry]) {
     for list in by_group.values() {
         for (i, a) in list.iter().enumerate() {
             for b in list.iter().skip(i + 1) {
-                let (Some(x), Some(y)) = (entries.get(*a), entries.get(*b)) else { continue };
+                let (Some(x), Some(y)) = (entries.get(*a), entries.get(*b)) else {
+                    continue;
+                };
                 if y.at.since(x.at) >= NEAR {
                     break;
                 }

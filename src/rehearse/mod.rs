@@ -39,10 +39,18 @@ pub struct Options {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Place {
-    Group { chat: String, name: Option<String> },
-    Person { user: String, name: Option<String> },
+    Group {
+        chat: String,
+        name: Option<String>,
+    },
+    Person {
+        user: String,
+        name: Option<String>,
+    },
     /// No message: a change of a group, a file.
-    Other { what: String },
+    Other {
+        what: String,
+    },
 }
 
 impl Place {
@@ -60,7 +68,11 @@ impl Place {
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Moved {
     /// Its day is no workday.
-    DayOff { from: NaiveDate, holiday_zh: Option<String>, holiday_en: Option<String> },
+    DayOff {
+        from: NaiveDate,
+        holiday_zh: Option<String>,
+        holiday_en: Option<String>,
+    },
     /// The group had its messages of that day.
     Budget { from: String },
 }
@@ -112,13 +124,35 @@ pub enum Problem {
     /// A planned issue that says nothing in any group.
     Silent { local: String, source: String },
     /// It could not leave before it was worthless.
-    Dropped { local: String, source: String, app: AppId, place: String },
+    Dropped {
+        local: String,
+        source: String,
+        app: AppId,
+        place: String,
+    },
     /// The group's budget did not reach: so many messages had to wait.
-    Budget { day: String, app: AppId, chat: String, name: Option<String>, messages: u32, limit: u32 },
+    Budget {
+        day: String,
+        app: AppId,
+        chat: String,
+        name: Option<String>,
+        messages: u32,
+        limit: u32,
+    },
     /// Still waiting for room at the end.
-    StillWaiting { app: AppId, chat: String, name: Option<String>, messages: u32 },
+    StillWaiting {
+        app: AppId,
+        chat: String,
+        name: Option<String>,
+        messages: u32,
+    },
     /// More calls in a month than were bought.
-    Quota { app: AppId, month: String, calls: u64, limit: u32 },
+    Quota {
+        app: AppId,
+        month: String,
+        calls: u64,
+        limit: u32,
+    },
     /// A module failed.
     Failed { source: String, error: String },
 }

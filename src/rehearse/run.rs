@@ -75,12 +75,7 @@ impl TickSink for Remembering {
 /// they would send.
 ///
 /// Errors: [`RehearseError::Days`]; a schedule or a set of commands that `check` would have refused.
-pub async fn run(
-    config: &Checked,
-    copy: &Store,
-    ground: Ground,
-    options: Options,
-) -> Result<Rehearsal, RehearseError> {
+pub async fn run(config: &Checked, copy: &Store, ground: Ground, options: Options) -> Result<Rehearsal, RehearseError> {
     if !(1..=MOST_DAYS).contains(&options.days) {
         return Err(RehearseError::Days(options.days));
     }
@@ -222,7 +217,12 @@ impl Days<'_> {
                         told.push(self.answer(&row, &effect, tag, cause.as_ref(), !dropped).await?);
                     }
                 }
-                self.raw.push(Raw { row, cause, now, dropped });
+                self.raw.push(Raw {
+                    row,
+                    cause,
+                    now,
+                    dropped,
+                });
             }
             store::tell(self.copy, &told, now).await?;
         }

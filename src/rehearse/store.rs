@@ -281,7 +281,13 @@ pub async fn request(tx: &mut Tx, id: &str) -> Result<Option<Request>, StoreErro
 }
 
 /// Answers a request. False when another replica has.
-pub async fn answer(tx: &mut Tx, id: &str, state: &str, lines: &str, keep_since: Timestamp) -> Result<bool, StoreError> {
+pub async fn answer(
+    tx: &mut Tx,
+    id: &str,
+    state: &str,
+    lines: &str,
+    keep_since: Timestamp,
+) -> Result<bool, StoreError> {
     let n = tx
         .query("UPDATE rehearsal SET state = $2, lines = $3 WHERE id = $1 AND state = 'waiting'")
         .bind(id)

@@ -367,7 +367,10 @@ impl Ctx {
         match action {
             Action::Send {
                 to: Target::Chat(chat), ..
-            } if interactive || class == DeliveryClass::Reply => Voice::Answer(chat.clone()),
+            } if interactive || matches!(class, DeliveryClass::Reply | DeliveryClass::Hint) => {
+                // A hint is worth nothing the next morning: it belongs to what somebody just did.
+                Voice::Answer(chat.clone())
+            }
             Action::Send {
                 to: Target::Chat(chat),
                 content,

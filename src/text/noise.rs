@@ -35,7 +35,11 @@ impl Say<'_> {
             Say::Unmuted { waiting: 0 } => "好的,本群恢复正常,没有攒下的消息".to_owned(),
             Say::Unmuted { waiting } => format!("好的,本群恢复正常;攒下的 {waiting} 条在下个工作日早上发"),
             Say::NotMuted => "本群没有静音".to_owned(),
-            Say::Standing { used, limit: 0, waiting } => format!("今天主动发言 {used} 条(不限),等待 {waiting} 条"),
+            Say::Standing {
+                used,
+                limit: 0,
+                waiting,
+            } => format!("今天主动发言 {used} 条(不限),等待 {waiting} 条"),
             Say::Standing { used, limit, waiting } => format!("今天主动发言 {used}/{limit} 条,等待 {waiting} 条"),
             Say::StandingMuted { until } => format!("静音到 {until}"),
             Say::NextMorning { at } => format!("等待的在 {at} 发"),
@@ -51,9 +55,15 @@ impl Say<'_> {
                 "Until {until} I say nothing here by myself. Questions are answered, must-reads are sent, the rest waits for a workday morning after that"
             ),
             Say::Unmuted { waiting: 0 } => "I speak here again; nothing was waiting".to_owned(),
-            Say::Unmuted { waiting } => format!("I speak here again; {waiting} waiting messages go out next workday morning"),
+            Say::Unmuted { waiting } => {
+                format!("I speak here again; {waiting} waiting messages go out next workday morning")
+            }
             Say::NotMuted => "This group is not muted".to_owned(),
-            Say::Standing { used, limit: 0, waiting } => {
+            Say::Standing {
+                used,
+                limit: 0,
+                waiting,
+            } => {
                 format!("Today {used} messages of my own (no limit), {waiting} waiting")
             }
             Say::Standing { used, limit, waiting } => {

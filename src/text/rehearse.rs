@@ -5,47 +5,139 @@ use super::commands::CommandText;
 
 #[derive(Debug, Clone)]
 pub enum Say<'a> {
-    Title { company: &'a str, from: &'a str, to: &'a str, days: u32 },
-    ChatTitle { days: u32 },
+    Title {
+        company: &'a str,
+        from: &'a str,
+        to: &'a str,
+        days: u32,
+    },
+    ChatTitle {
+        days: u32,
+    },
     OnCopy,
-    ConfigAlone { why: &'a str },
+    ConfigAlone {
+        why: &'a str,
+    },
     Nothing,
-    Groups { groups: usize, people: Option<u64> },
-    OneGroup { name: &'a str, people: Option<u32> },
-    People { people: usize },
-    OnePerson { name: &'a str },
-    Other { what: &'a str },
-    MovedOff { from: &'a str, holiday: Option<&'a str> },
-    MovedBudget { from: &'a str },
-    Collides { with: &'a str },
-    Budget { nth: u32, limit: u32 },
-    Merges { count: usize },
-    DoneBy { time: &'a str },
-    Problems { count: usize },
+    Groups {
+        groups: usize,
+        people: Option<u64>,
+    },
+    OneGroup {
+        name: &'a str,
+        people: Option<u32>,
+    },
+    People {
+        people: usize,
+    },
+    OnePerson {
+        name: &'a str,
+    },
+    Other {
+        what: &'a str,
+    },
+    MovedOff {
+        from: &'a str,
+        holiday: Option<&'a str>,
+    },
+    MovedBudget {
+        from: &'a str,
+    },
+    Collides {
+        with: &'a str,
+    },
+    Budget {
+        nth: u32,
+        limit: u32,
+    },
+    Merges {
+        count: usize,
+    },
+    DoneBy {
+        time: &'a str,
+    },
+    Problems {
+        count: usize,
+    },
     Good,
-    Silent { local: &'a str, source: &'a str },
-    Dropped { local: &'a str, source: &'a str, place: &'a str },
-    OverBudget { day: &'a str, place: &'a str, messages: u32, limit: u32 },
-    OverBudgetGroups { day: &'a str, groups: usize, messages: u32, limit: u32 },
-    StillWaiting { place: &'a str, messages: u32 },
-    OverQuota { app: &'a str, month: &'a str, calls: u64, limit: u32 },
-    Failed { source: &'a str, error: &'a str },
+    Silent {
+        local: &'a str,
+        source: &'a str,
+    },
+    Dropped {
+        local: &'a str,
+        source: &'a str,
+        place: &'a str,
+    },
+    OverBudget {
+        day: &'a str,
+        place: &'a str,
+        messages: u32,
+        limit: u32,
+    },
+    OverBudgetGroups {
+        day: &'a str,
+        groups: usize,
+        messages: u32,
+        limit: u32,
+    },
+    StillWaiting {
+        place: &'a str,
+        messages: u32,
+    },
+    OverQuota {
+        app: &'a str,
+        month: &'a str,
+        calls: u64,
+        limit: u32,
+    },
+    Failed {
+        source: &'a str,
+        error: &'a str,
+    },
     Usage,
-    Rate { app: &'a str, api: &'a str, window: &'a str, peak: u64, limit: u64, percent: u64 },
-    Quota { app: &'a str, month: &'a str, calls: u64, limit: Option<u32> },
-    Total { messages: usize, groups: usize },
-    DiffTitle { against: &'a str },
+    Rate {
+        app: &'a str,
+        api: &'a str,
+        window: &'a str,
+        peak: u64,
+        limit: u64,
+        percent: u64,
+    },
+    Quota {
+        app: &'a str,
+        month: &'a str,
+        calls: u64,
+        limit: Option<u32>,
+    },
+    Total {
+        messages: usize,
+        groups: usize,
+    },
+    DiffTitle {
+        against: &'a str,
+    },
     DiffNone,
     Added,
     Removed,
-    MovedTo { from: &'a str, to: &'a str },
+    MovedTo {
+        from: &'a str,
+        to: &'a str,
+    },
     Asked,
     Busy,
-    BadDays { typed: &'a str },
-    Page { page: usize, pages: usize },
+    BadDays {
+        typed: &'a str,
+    },
+    Page {
+        page: usize,
+        pages: usize,
+    },
     More,
     Gone,
-    CouldNot { why: &'a str },
+    CouldNot {
+        why: &'a str,
+    },
 }
 
 fn people_zh(people: Option<u64>) -> String {
@@ -66,7 +158,12 @@ impl Say<'_> {
 
     fn zh(&self) -> String {
         match self {
-            Say::Title { company, from, to, days } => format!("预演 {company} · {from} 至 {to}({days} 天)"),
+            Say::Title {
+                company,
+                from,
+                to,
+                days,
+            } => format!("预演 {company} · {from} 至 {to}({days} 天)"),
             Say::ChatTitle { days } => format!("预演 · 未来 {days} 天"),
             Say::OnCopy => "按数据库副本,什么也不发送".to_owned(),
             Say::ConfigAlone { why } => format!("没有数据库,只按配置({why})"),
@@ -87,23 +184,55 @@ impl Say<'_> {
             Say::Good => "没有会被丢弃的消息,没有超额".to_owned(),
             Say::Silent { local, source } => format!("{local} {source}:到时没有内容可发"),
             Say::Dropped { local, source, place } => format!("{local} {source} → {place}:发出前就过时了"),
-            Say::OverBudget { day, place, messages, limit } => {
+            Say::OverBudget {
+                day,
+                place,
+                messages,
+                limit,
+            } => {
                 format!("{day} {place}:超出每天 {limit} 条,{messages} 条改到早上")
             }
-            Say::OverBudgetGroups { day, groups, messages, limit } => {
+            Say::OverBudgetGroups {
+                day,
+                groups,
+                messages,
+                limit,
+            } => {
                 format!("{day} {groups} 个群:超出每天 {limit} 条,共 {messages} 条改到早上")
             }
             Say::StillWaiting { place, messages } => format!("{place}:到最后还有 {messages} 条等不到名额"),
-            Say::OverQuota { app, month, calls, limit } => {
+            Say::OverQuota {
+                app,
+                month,
+                calls,
+                limit,
+            } => {
                 format!("{app} {month}:要调用 {calls} 次,只买了 {limit} 次")
             }
             Say::Failed { source, error } => format!("{source} 出错:{error}"),
             Say::Usage => "用量(最忙的时刻)".to_owned(),
-            Say::Rate { app, api, window, peak, limit, percent } => {
+            Say::Rate {
+                app,
+                api,
+                window,
+                peak,
+                limit,
+                percent,
+            } => {
                 format!("{app} {api} 每 {window}:{peak}/{limit}({percent}%)")
             }
-            Say::Quota { app, month, calls, limit: Some(limit) } => format!("{app} {month} 调用 {calls}/{limit} 次"),
-            Say::Quota { app, month, calls, limit: None } => format!("{app} {month} 调用 {calls} 次"),
+            Say::Quota {
+                app,
+                month,
+                calls,
+                limit: Some(limit),
+            } => format!("{app} {month} 调用 {calls}/{limit} 次"),
+            Say::Quota {
+                app,
+                month,
+                calls,
+                limit: None,
+            } => format!("{app} {month} 调用 {calls} 次"),
             Say::Total { messages, groups } => format!("共 {messages} 条,{groups} 个群"),
             Say::DiffTitle { against } => format!("与 {against} 相比"),
             Say::DiffNone => "没有差别".to_owned(),
@@ -122,7 +251,12 @@ impl Say<'_> {
 
     fn en(&self) -> String {
         match self {
-            Say::Title { company, from, to, days } => format!("Rehearsal {company} · {from} to {to} ({days} days)"),
+            Say::Title {
+                company,
+                from,
+                to,
+                days,
+            } => format!("Rehearsal {company} · {from} to {to} ({days} days)"),
             Say::ChatTitle { days } => format!("Rehearsal · the next {days} days"),
             Say::OnCopy => "on a copy of the store, nothing is sent".to_owned(),
             Say::ConfigAlone { why } => format!("no store, from the configuration alone ({why})"),
@@ -142,22 +276,56 @@ impl Say<'_> {
             Say::Problems { count } => format!("{count} to look at"),
             Say::Good => "nothing would be dropped, nothing exceeded".to_owned(),
             Say::Silent { local, source } => format!("{local} {source}: nothing to send when it is due"),
-            Say::Dropped { local, source, place } => format!("{local} {source} -> {place}: out of date before it leaves"),
-            Say::OverBudget { day, place, messages, limit } => {
+            Say::Dropped { local, source, place } => {
+                format!("{local} {source} -> {place}: out of date before it leaves")
+            }
+            Say::OverBudget {
+                day,
+                place,
+                messages,
+                limit,
+            } => {
                 format!("{day} {place}: above {limit} a day, {messages} wait for the morning")
             }
-            Say::OverBudgetGroups { day, groups, messages, limit } => {
+            Say::OverBudgetGroups {
+                day,
+                groups,
+                messages,
+                limit,
+            } => {
                 format!("{day} {groups} groups: above {limit} a day, {messages} wait for the morning")
             }
             Say::StillWaiting { place, messages } => format!("{place}: {messages} still wait for room at the end"),
-            Say::OverQuota { app, month, calls, limit } => format!("{app} {month}: {calls} calls, {limit} were bought"),
+            Say::OverQuota {
+                app,
+                month,
+                calls,
+                limit,
+            } => format!("{app} {month}: {calls} calls, {limit} were bought"),
             Say::Failed { source, error } => format!("{source} failed: {error}"),
             Say::Usage => "Usage (at the busiest moment)".to_owned(),
-            Say::Rate { app, api, window, peak, limit, percent } => {
+            Say::Rate {
+                app,
+                api,
+                window,
+                peak,
+                limit,
+                percent,
+            } => {
                 format!("{app} {api} per {window}: {peak} of {limit} ({percent}%)")
             }
-            Say::Quota { app, month, calls, limit: Some(limit) } => format!("{app} {month}: {calls} of {limit} calls"),
-            Say::Quota { app, month, calls, limit: None } => format!("{app} {month}: {calls} calls"),
+            Say::Quota {
+                app,
+                month,
+                calls,
+                limit: Some(limit),
+            } => format!("{app} {month}: {calls} of {limit} calls"),
+            Say::Quota {
+                app,
+                month,
+                calls,
+                limit: None,
+            } => format!("{app} {month}: {calls} calls"),
             Say::Total { messages, groups } => format!("{messages} messages, {groups} groups"),
             Say::DiffTitle { against } => format!("Compared with {against}"),
             Say::DiffNone => "no difference".to_owned(),

@@ -45,7 +45,9 @@ async fn rehearsed(bot: &TestBot, days: u32) -> Rehearsal {
         days,
         from: bot.clock.now(),
     };
-    let outcome = rehearse::run(&bot.system().config, &copy, ground, options).await.unwrap();
+    let outcome = rehearse::run(&bot.system().config, &copy, ground, options)
+        .await
+        .unwrap();
     copy.close().await;
     outcome
 }
@@ -110,9 +112,21 @@ async fn what_is_rehearsed_is_what_is_sent() {
         // where the group is seen.
         assert!(sent.len() >= 5, "{}: {sent:#?}", bot.name);
         let digest = outcome.entries.iter().find(|e| !e.merges.is_empty());
-        assert_eq!(digest.map(|e| (e.merges.len(), e.day())), Some((2, "2026-11-26")), "{}", bot.name);
+        assert_eq!(
+            digest.map(|e| (e.merges.len(), e.day())),
+            Some((2, "2026-11-26")),
+            "{}",
+            bot.name
+        );
         assert!(
-            matches!(outcome.problems.as_slice(), [Problem::Budget { messages: 2, limit: 3, .. }]),
+            matches!(
+                outcome.problems.as_slice(),
+                [Problem::Budget {
+                    messages: 2,
+                    limit: 3,
+                    ..
+                }]
+            ),
             "{}: {:?}",
             bot.name,
             outcome.problems
@@ -136,12 +150,21 @@ async fn a_group_hears_three_a_day_and_the_rest_in_the_morning() {
         bot.settle().await;
         bot.clock.set(WEDNESDAY);
         bot.settle_for(Duration::from_secs(3600)).await;
-        let columns = |bot: &TestBot| bot.said(&group).into_iter().filter(|t| t.contains("栏目")).collect::<Vec<_>>();
+        let columns = |bot: &TestBot| {
+            bot.said(&group)
+                .into_iter()
+                .filter(|t| t.contains("栏目"))
+                .collect::<Vec<_>>()
+        };
         let shown = columns(&bot);
         assert_eq!(shown.len(), 3, "{}: {shown:#?}", bot.name);
         let status = bot.asks("u_chen", &group, "/静音 状态").await;
         let said = bot.said(&group).join("\n");
-        assert!(said.contains("今天主动发言 3/3 条,等待 2 条"), "{} {status}: {said}", bot.name);
+        assert!(
+            said.contains("今天主动发言 3/3 条,等待 2 条"),
+            "{} {status}: {said}",
+            bot.name
+        );
         // A restart and a second replica change nothing.
         bot.restart("").await;
         bot.settle_for(Duration::from_secs(86_400)).await;
@@ -154,7 +177,11 @@ async fn a_group_hears_three_a_day_and_the_rest_in_the_morning() {
             shown[3]
         );
         // A press on a button inside the digest changes that part and leaves the rest.
-        let item = bot.items(&group.0, "u_lin").into_iter().rev().find(|i| crate::support::text_of(i).contains("汇总"));
+        let item = bot
+            .items(&group.0, "u_lin")
+            .into_iter()
+            .rev()
+            .find(|i| crate::support::text_of(i).contains("汇总"));
         let item = item.unwrap();
         let button = crate::support::buttons(&item).remove(0);
         bot.act(hutong_simkit::Verb::Click {
@@ -165,9 +192,17 @@ async fn a_group_hears_three_a_day_and_the_rest_in_the_morning() {
         })
         .await;
         bot.settle().await;
-        let item = bot.items(&group.0, "u_lin").into_iter().find(|i| i.id == item.id).unwrap();
+        let item = bot
+            .items(&group.0, "u_lin")
+            .into_iter()
+            .find(|i| i.id == item.id)
+            .unwrap();
         let text = crate::support::text_of(&item);
-        assert!(text.contains("栏目w3") && text.contains("栏目w4"), "{}: {text}", bot.name);
+        assert!(
+            text.contains("栏目w3") && text.contains("栏目w4"),
+            "{}: {text}",
+            bot.name
+        );
         let labels: Vec<String> = crate::support::buttons(&item).into_iter().map(|b| b.label).collect();
         assert!(labels.iter().any(|l| l == "有用 1"), "{}: {labels:?}", bot.name);
         bot
@@ -185,18 +220,38 @@ async fn a_muted_group_hears_answers_only_until_it_ends() {
         bot.asks("u_lin", &group, "/静音 群 3天").await;
         bot.asks("u_chen", &group, "/静音 群 三天").await;
         let ear = bot.stage.ear().0;
-        assert_eq!(bot.count("SELECT COUNT(*) AS n FROM noise_mute").await, 0, "{}: {ear}", bot.name);
+        assert_eq!(
+            bot.count("SELECT COUNT(*) AS n FROM noise_mute").await,
+            0,
+            "{}: {ear}",
+            bot.name
+        );
         bot.asks("u_chen", &group, "/静音 群 3天").await;
-        assert_eq!(bot.count("SELECT COUNT(*) AS n FROM noise_mute").await, 1, "{}", bot.name);
+        assert_eq!(
+            bot.count("SELECT COUNT(*) AS n FROM noise_mute").await,
+            1,
+            "{}",
+            bot.name
+        );
         bot.clock.set(WEDNESDAY);
         bot.settle_for(Duration::from_secs(86_400)).await;
         let columns = |bot: &TestBot| bot.said(&group).iter().filter(|t| t.contains("栏目w")).count();
         assert_eq!(columns(&bot), 0, "{}", bot.name);
         bot.asks("u_lin", &group, "/帮助").await;
-        assert_eq!(bot.count("SELECT COUNT(*) AS n FROM noise_waiting").await, 5, "{}", bot.name);
+        assert_eq!(
+            bot.count("SELECT COUNT(*) AS n FROM noise_waiting").await,
+            5,
+            "{}",
+            bot.name
+        );
         bot.asks("u_chen", &group, "/静音 取消").await;
         bot.settle_for(Duration::from_secs(86_400)).await;
-        assert_eq!(bot.count("SELECT COUNT(*) AS n FROM noise_waiting").await, 0, "{}", bot.name);
+        assert_eq!(
+            bot.count("SELECT COUNT(*) AS n FROM noise_waiting").await,
+            0,
+            "{}",
+            bot.name
+        );
         assert!(columns(&bot) > 0, "{}: {:#?}", bot.name, bot.said(&group));
         bot
     })
@@ -210,7 +265,7 @@ async fn a_rehearsal_asked_for_in_a_chat_comes_in_private_page_by_page() {
         let more = six(&bot, &group);
         bot.restart(&more).await;
         bot.settle().await;
-        let outbox = bot.count("SELECT COUNT(*) AS n FROM outbox").await;
+        let outbox = bot.count("SELECT COUNT(*) AS n FROM outbox WHERE part = 0").await;
         bot.tells("u_chen", "/预演 14天").await;
         let private = bot.private("u_chen").join("\n");
         assert!(
@@ -219,10 +274,24 @@ async fn a_rehearsal_asked_for_in_a_chat_comes_in_private_page_by_page() {
             bot.name
         );
         // Two answers and nothing else: what was rehearsed was not sent.
-        assert_eq!(bot.count("SELECT COUNT(*) AS n FROM outbox").await, outbox + 2, "{}", bot.name);
-        assert_eq!(bot.count("SELECT COUNT(*) AS n FROM column_issue").await, 0, "{}", bot.name);
+        assert_eq!(
+            bot.count("SELECT COUNT(*) AS n FROM outbox WHERE part = 0").await,
+            outbox + 2,
+            "{}",
+            bot.name
+        );
+        assert_eq!(
+            bot.count("SELECT COUNT(*) AS n FROM column_issue").await,
+            0,
+            "{}",
+            bot.name
+        );
         bot.tells("u_chen", "/预演 多少天").await;
-        assert!(bot.private("u_chen").join("\n").contains("请写 1 到 92 天"), "{}", bot.name);
+        assert!(
+            bot.private("u_chen").join("\n").contains("请写 1 到 92 天"),
+            "{}",
+            bot.name
+        );
         bot.tells("u_lin", "/预演 14天").await;
         assert!(!bot.private("u_lin").join("\n").contains("未来 14 天"), "{}", bot.name);
         bot
@@ -235,7 +304,9 @@ async fn a_holiday_moves_an_issue_and_an_empty_one_is_named() {
     let mut bot = TestBot::start(On::Feishu, Db::Sqlite).await.unwrap();
     let group = bot.group("研发交流", &["u_chen", "u_lin"]).await;
     let mut more = column(&bot, &group, "mon", "{ weekday = \"mon\", time = \"09:30\" }");
-    more.push_str(&column(&bot, &group, "empty", "{ weekday = \"tue\", time = \"09:30\" }").replace("[\"甲\", \"乙\"]", "[]"));
+    more.push_str(
+        &column(&bot, &group, "empty", "{ weekday = \"tue\", time = \"09:30\" }").replace("[\"甲\", \"乙\"]", "[]"),
+    );
     bot.restart(&more).await;
     // 2026-09-29, before the National Day break.
     bot.clock.set(Timestamp::from_secs(1_790_668_800));
@@ -244,13 +315,25 @@ async fn a_holiday_moves_an_issue_and_an_empty_one_is_named() {
         from: bot.clock.now(),
     };
     let (copy, ground) = rehearse::copy_of(None).await.unwrap();
-    let outcome = rehearse::run(&bot.system().config, &copy, ground, options).await.unwrap();
-    let moved: Vec<_> = outcome.entries.iter().filter_map(|e| e.moved.as_ref().map(|m| (e.day(), m))).collect();
+    let outcome = rehearse::run(&bot.system().config, &copy, ground, options)
+        .await
+        .unwrap();
+    let moved: Vec<_> = outcome
+        .entries
+        .iter()
+        .filter_map(|e| e.moved.as_ref().map(|m| (e.day(), m)))
+        .collect();
     let [("2026-10-08", Moved::DayOff { from, holiday_zh, .. })] = moved.as_slice() else {
         panic!("{moved:?}");
     };
-    assert_eq!((from.to_string().as_str(), holiday_zh.as_deref()), ("2026-10-05", Some("国庆节")));
-    let silent = outcome.problems.iter().filter(|p| matches!(p, Problem::Silent { source, .. } if source == "columns:empty"));
+    assert_eq!(
+        (from.to_string().as_str(), holiday_zh.as_deref()),
+        ("2026-10-05", Some("国庆节"))
+    );
+    let silent = outcome
+        .problems
+        .iter()
+        .filter(|p| matches!(p, Problem::Silent { source, .. } if source == "columns:empty"));
     assert!(silent.count() >= 1, "{:?}", outcome.problems);
     let text = rehearse::report::text(&outcome, hutong::text::Lang::En);
     assert!(text.contains("moved from 10-05 (National Day)"), "{text}");
@@ -271,13 +354,17 @@ fn file(bot: &TestBot, folder: &std::path::Path, name: &str, more: &str) -> Stri
 async fn hutong(folder: &std::path::Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hutong"));
     command.args(arguments).current_dir(folder);
-    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_works_beside_a_running_service_and_leaves_no_trace() {
     for db in [Db::Sqlite, Db::Postgres] {
-        let Some(bot) = TestBot::start(On::Feishu, db).await else { continue };
+        let Some(bot) = TestBot::start(On::Feishu, db).await else {
+            continue;
+        };
         let group = bot.group("研发交流", &["u_chen", "u_lin", "u_wu"]).await;
         let folder = tempfile::tempdir().unwrap();
         let one = column(&bot, &group, "news", "{ weekday = \"wed\", time = \"09:30\" }");
@@ -288,13 +375,31 @@ async fn the_command_works_beside_a_running_service_and_leaves_no_trace() {
         let bad = file(&bot, folder.path(), "bad.toml", &one.replace("\"wed\"", "1"));
 
         let mut before = Vec::new();
-        let tables = ["noise_day", "column_issue", "schedule_state", "occurrence", "outbox", "inbox", "rehearsal", "setting"];
+        let tables = [
+            "noise_day",
+            "column_issue",
+            "schedule_state",
+            "occurrence",
+            "outbox",
+            "inbox",
+            "rehearsal",
+            "setting",
+        ];
         for table in tables {
             before.push(bot.count(&format!("SELECT COUNT(*) AS n FROM {table}")).await);
         }
-        let output = hutong(folder.path(), &["rehearse", "--config", &good, "--days", "14", "--json"]).await;
+        let output = hutong(
+            folder.path(),
+            &["rehearse", "--config", &good, "--days", "14", "--json"],
+        )
+        .await;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{db:?} {said} {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{db:?} {said} {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let json: serde_json::Value = serde_json::from_str(&said).unwrap();
         assert_eq!((json["schema"].as_i64(), json["good"].as_bool()), (Some(1), Some(true)));
         assert_eq!(json["ground"]["made_from"], "store");
@@ -304,19 +409,33 @@ async fn the_command_works_beside_a_running_service_and_leaves_no_trace() {
         assert_eq!(news[0]["place"]["name"], "研发交流");
         assert_eq!(news[0]["audience"], 3);
         for (table, n) in tables.iter().zip(before) {
-            assert_eq!(bot.count(&format!("SELECT COUNT(*) AS n FROM {table}")).await, n, "{db:?} {table}");
+            assert_eq!(
+                bot.count(&format!("SELECT COUNT(*) AS n FROM {table}")).await,
+                n,
+                "{db:?} {table}"
+            );
         }
 
-        let output = hutong(folder.path(), &["rehearse", "--config", &loud, "--days", "14", "--lang", "en"]).await;
+        let output = hutong(
+            folder.path(),
+            &["rehearse", "--config", &loud, "--days", "14", "--lang", "en"],
+        )
+        .await;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(1), "{db:?} {said}");
-        assert!(said.contains("above 3 a day") && said.contains("研发交流, 3 people"), "{said}");
+        assert!(
+            said.contains("above 3 a day") && said.contains("研发交流, 3 people"),
+            "{said}"
+        );
 
         let arguments = ["rehearse", "--config", &later, "--days", "14", "--against", &good];
         let output = hutong(folder.path(), &arguments).await;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(0), "{db:?} {said}");
-        assert!(said.contains("与 good.toml 相比") && said.contains("  ~ ") && said.contains("09:30 改到"), "{said}");
+        assert!(
+            said.contains("与 good.toml 相比") && said.contains("  ~ ") && said.contains("09:30 改到"),
+            "{said}"
+        );
 
         let output = hutong(folder.path(), &["rehearse", "--config", &good, "--against", "running"]).await;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -350,10 +469,17 @@ async fn the_running_configuration_is_known_and_without_a_store_the_file_alone_i
     rehearse::store::remember_running(&bot.system().store, &running.to_string(), bot.clock.now())
         .await
         .unwrap();
-    let output = hutong(folder.path(), &["rehearse", "--config", &good, "--against", "running", "--json"]).await;
+    let output = hutong(
+        folder.path(),
+        &["rehearse", "--config", &good, "--against", "running", "--json"],
+    )
+    .await;
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let moved = json["diff"]["moved"].as_array().unwrap();
-    assert!(!moved.is_empty() && moved[0]["from"].as_str().unwrap().ends_with("11:00"), "{json}");
+    assert!(
+        !moved.is_empty() && moved[0]["from"].as_str().unwrap().ends_with("11:00"),
+        "{json}"
+    );
 
     let text = std::fs::read_to_string(folder.path().join(&good)).unwrap();
     let gone = format!("sqlite://{}", folder.path().join("none/none.db").display());
@@ -361,7 +487,10 @@ async fn the_running_configuration_is_known_and_without_a_store_the_file_alone_i
     let output = hutong(folder.path(), &["rehearse", "--config", "fresh.toml"]).await;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("没有数据库,只按配置") && said.contains("栏目news"), "{said}");
+    assert!(
+        said.contains("没有数据库,只按配置") && said.contains("栏目news"),
+        "{said}"
+    );
     assert!(!folder.path().join("none").exists(), "a rehearsal made a database");
     bot.finish().await;
 }

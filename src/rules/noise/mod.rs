@@ -109,7 +109,11 @@ impl NoiseRule {
         let asker = &call.asker;
         let lang = asker.lang;
         let Some(chat) = asker.chat.as_ref().filter(|c| c.kind == ChatKind::Group) else {
-            return ctx.answer(asker, AnswerPlace::GroupLine, Message::text(Say::OnlyInGroup.in_lang(lang)));
+            return ctx.answer(
+                asker,
+                AnswerPlace::GroupLine,
+                Message::text(Say::OnlyInGroup.in_lang(lang)),
+            );
         };
         // Messages of the bot's own accord go where the group is posted to.
         let env = ctx.env().clone();

@@ -62,7 +62,11 @@ impl RehearsalRule {
         let json = serde_json::to_string(&asked).map_err(|e| RuleError::Fail(e.to_string()))?;
         let (now, id) = (ctx.now(), ctx.event_id().hex());
         store::ask(ctx.tx(), &id, days, &json, now).await?;
-        ctx.answer(asker, AnswerPlace::Private, Message::text(Say::Asked.in_lang(asker.lang)))
+        ctx.answer(
+            asker,
+            AnswerPlace::Private,
+            Message::text(Say::Asked.in_lang(asker.lang)),
+        )
     }
 
     async fn show(&self, ctx: &mut Ctx, asker: &Asker, id: &str, page: usize) -> Result<(), RuleError> {
@@ -74,7 +78,11 @@ impl RehearsalRule {
             .map_err(|e| RuleError::Fail(e.to_string()))?;
         if request.state == "failed" {
             let why = lines.first().map_or("", String::as_str);
-            return ctx.answer(asker, AnswerPlace::Private, Message::text(Say::CouldNot { why }.in_lang(lang)));
+            return ctx.answer(
+                asker,
+                AnswerPlace::Private,
+                Message::text(Say::CouldNot { why }.in_lang(lang)),
+            );
         }
         let pages = lines.len().div_ceil(LINES).max(1);
         let page = page.clamp(1, pages);
