@@ -19,6 +19,8 @@ pub mod ids;
 pub mod inbox;
 pub mod ingress;
 pub mod link;
+pub mod noise;
+pub mod rehearse;
 pub mod rules;
 pub mod schedule;
 pub mod segment;

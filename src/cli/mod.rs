@@ -5,6 +5,7 @@ mod demo;
 mod groups;
 mod online;
 mod operate;
+mod rehearse;
 mod serve;
 mod simulate;
 
@@ -54,6 +55,9 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// List every message that the bot would send in the next days, without sending any.
+    /// Exit code 1 when something would be dropped, or a budget or quota exceeded.
+    Rehearse(rehearse::RehearseArguments),
     /// Try it without an account anywhere: three simulated platforms, the service, and a page.
     Demo(demo::DemoArguments),
     /// Run the simulated platforms alone, to develop against them.
@@ -80,6 +84,7 @@ pub fn main() -> ExitCode {
             Ok(code) if online && code == ExitCode::SUCCESS => runtime.block_on(check_online(&config, json)),
             result => result,
         },
+        Command::Rehearse(arguments) => runtime.block_on(rehearse::run(&arguments)),
         Command::Demo(arguments) => runtime.block_on(demo::demo(&arguments)),
         Command::Simulate(arguments) => runtime.block_on(simulate::simulate(&arguments)),
     };

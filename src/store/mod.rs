@@ -9,6 +9,7 @@
 mod error;
 mod migrate;
 mod postgres;
+mod snapshot;
 mod sqlite;
 mod value;
 
@@ -20,6 +21,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+use hutong_model::Secret;
 use sqlx::AssertSqlSafe;
 
 pub use error::StoreError;
@@ -58,6 +60,8 @@ impl Default for StoreOptions {
 #[derive(Clone)]
 pub struct Store {
     inner: Inner,
+    /// `None` in memory. May hold a password.
+    url: Option<Secret>,
 }
 
 #[derive(Clone)]
@@ -83,7 +87,37 @@ impl Store {
                 "the store URL must begin with sqlite:// or postgres://".to_owned(),
             ));
         };
-        Ok(Self { inner })
+        Ok(Self {
+            inner,
+            url: Some(Secret::new(url)),
+        })
+    }
+
+    /// Where it was opened; `None` in memory.
+    pub fn url(&self) -> Option<&Secret> {
+        self.url.as_ref()
+    }
+
+    /// An empty database in memory, with the whole schema, for what must leave no trace. One process
+    /// may have several; each is gone with its last clone.
+    pub async fn memory() -> Result<Self, StoreError> {
+        Ok(Self {
+            inner: Inner::Sqlite(sqlite::Sqlite::memory().await?),
+            url: None,
+        })
+    }
+
+    /// Copies the rows of another database into this one, which must be in memory and empty: one
+    /// consistent state, read without a lock that anybody would wait for. Tables named in `without`
+    /// stay empty; columns and tables that only one side knows are left out, so a database of an
+    /// older or newer program can be copied. The other database is not changed, not even its schema.
+    ///
+    /// Errors: [`StoreError::Unavailable`] when there is no such database or it cannot be reached.
+    pub async fn copy_from(&self, url: &str, without: &[&str]) -> Result<(), StoreError> {
+        let Inner::Sqlite(db) = &self.inner else {
+            return Err(StoreError::Broken("only a database in memory takes a copy".to_owned()));
+        };
+        snapshot::copy(db, url, without).await
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -268,9 +302,11 @@ impl Query<'_> {
         match self.exec {
             Exec::Read(Store {
                 inner: Inner::Sqlite(db),
+                ..
             }) => db.read_all(self.sql, self.args).await,
             Exec::Read(Store {
                 inner: Inner::Postgres(db),
+                ..
             }) => db.all(self.sql, self.args).await,
             Exec::Tx(tx) => {
                 tx.writes += 1;
@@ -299,9 +335,11 @@ impl Query<'_> {
         match self.exec {
             Exec::Read(Store {
                 inner: Inner::Sqlite(db),
+                ..
             }) => db.write_one(self.sql, self.args).await,
             Exec::Read(Store {
                 inner: Inner::Postgres(db),
+                ..
             }) => db.execute(self.sql, self.args).await,
             Exec::Tx(tx) => {
                 tx.writes += 1;

@@ -103,6 +103,8 @@ pub fn all() -> impl Iterator<Item = &'static CommandText> {
         .chain(super::columns::COMMANDS)
         .chain(super::reports::COMMANDS)
         .chain(super::segments::COMMANDS)
+        .chain(super::noise::COMMANDS)
+        .chain(super::rehearse::COMMANDS)
 }
 
 /// The texts of a command id.

@@ -7,7 +7,9 @@
 pub mod columns;
 pub mod commands;
 pub mod groups;
+pub mod noise;
 pub mod points;
+pub mod rehearse;
 pub mod reports;
 pub mod segments;
 pub mod service;
