@@ -5,6 +5,7 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod columns;
 mod crash;
