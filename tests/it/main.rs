@@ -10,6 +10,7 @@ mod columns;
 mod crash;
 mod door;
 mod faults;
+mod groups;
 mod hostile;
 mod links;
 mod talk;
