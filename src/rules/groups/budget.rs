@@ -2,7 +2,7 @@
 //!
 //! Delivery keeps the limits by spacing calls. Here the same spacing is booked when a plan begins,
 //! for all rules of a company together and in the database, so that the next plan knows what is
-//! before it (WeCom: 1,000 groups a day and 1,000 changes an hour for a whole company).
+//! before it (one platform allows 1,000 groups a day and 1,000 changes an hour to a whole company).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

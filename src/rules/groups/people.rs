@@ -162,7 +162,6 @@ pub(super) async fn left_company(
     let Some(person) = ctx.directory().person_of(&company, platform, user).await? else {
         return Ok(());
     };
-    // An account on another platform may keep them in the company.
     remove_leaver(ctx, rules, None, &person.id).await
 }
 
