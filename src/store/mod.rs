@@ -40,8 +40,11 @@ pub enum Dialect {
 pub struct StoreOptions {
     /// Connections for reading (SQLite) or for everything (PostgreSQL).
     pub connections: u32,
-    /// Look into a SQLite file that another process serves: no lock, no migration, no checkpoints.
-    /// For operators' commands, which touch the outbox and `work` only; never for an inbox.
+    /// Use a SQLite file that another process serves: no lock, no migration, no checkpoints. For
+    /// operators' commands. They may write what is unique by a row of its own: the outbox, `work`,
+    /// a way back that was shown, an order with its tick (`inbox::accept::insert_own`, whose number
+    /// comes from the database and which no platform repeats). Never for an inbox that accepts
+    /// events of platforms: the process that serves the file recognises repeats in its memory.
     pub beside: bool,
     /// Accept a PostgreSQL that may lose acknowledged commits (`fsync=off`); for tests only.
     pub allow_unsafe_durability: bool,

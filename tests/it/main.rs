@@ -11,6 +11,7 @@ mod columns;
 mod crash;
 mod door;
 mod faults;
+mod groups;
 mod hostile;
 mod links;
 mod rehearse;
