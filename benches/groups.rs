@@ -253,6 +253,7 @@ async fn measure() {
         chat_names: BTreeMap::new(),
         public_url: None,
         links: Board::default(),
+        noise: hutong::noise::Budget::default(),
     });
     println!("{PEOPLE} people, {DEPARTMENTS} groups, {RULES} rules, {MOVED} people moved");
 
