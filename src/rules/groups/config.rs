@@ -125,8 +125,13 @@ impl Section for GroupRule {
         let inner = reader.table("source", |table| {
             let department = table.text("department").length(1..=60).maybe();
             let depth = table.integer("depth").range(0..=10).maybe();
+            let written = table.has("segment");
             let segment = table.text("segment").id_in("segment").maybe();
             let contractors = table.boolean("include_contractors").or(true);
+            // One that is not there has been told.
+            if written && segment.is_none() {
+                return None;
+            }
             Some((department, depth, segment, contractors?))
         });
         let into = reader.text("into").id_in("group_rule").maybe();
