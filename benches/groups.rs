@@ -253,7 +253,14 @@ async fn measure() {
         chat_names: BTreeMap::new(),
         public_url: None,
         links: Board::default(),
-        noise: hutong::noise::Budget::default(),
+        noise: hutong::noise::Budget {
+            per_day: 0,
+            groups: BTreeMap::new(),
+            priority: Vec::new(),
+            merge_at: chrono::NaiveTime::default(),
+            zone: chrono_tz::Asia::Shanghai,
+            workdays: Arc::new(hutong::schedule::Weekdays),
+        },
     });
     println!("{PEOPLE} people, {DEPARTMENTS} groups, {RULES} rules, {MOVED} people moved");
 

@@ -176,6 +176,9 @@ async fn research(store: &hutong::store::Store) {
             leader: None,
             title: None,
             active: true,
+            joined_on: None,
+            office: None,
+            employment: None,
         };
         directory
             .upsert_person(&company, Platform::Feishu, &person, Timestamp(1))

@@ -38,6 +38,9 @@ fn org() -> Org {
         title: "工程师".to_owned(),
         leader: None,
         active: true,
+        joined_on: None,
+        office: None,
+        employment: None,
     };
     Org {
         departments: vec![SimDepartment {

@@ -15,5 +15,6 @@ mod groups;
 mod hostile;
 mod links;
 mod rehearse;
+mod people;
 mod talk;
 mod tidy;
