@@ -32,7 +32,7 @@ use super::clock::{DemoClock, DemoEnvironment};
 use super::page::{AppReceives, Reception, TimeControl};
 use super::platforms::{Modes, Platforms, Receive, config_id, knows_both};
 use crate::adapters;
-use crate::app::{Hutong, sync_directory};
+use crate::app::{Hutong, diagnose, sync_directory};
 use crate::cli::check::dates;
 use crate::config::{Checked, Loader};
 use crate::directory::sync::refresh;
@@ -173,6 +173,7 @@ impl Stage {
         for (app, outcome) in sync_directory(&first).await {
             outcome.with_context(|| format!("reading the directory of {app}"))?;
         }
+        diagnose(&first).await.context("asking the platforms for permissions")?;
         for step in groups {
             clock.move_to(step.at);
             platforms.play(step).await?;
@@ -415,6 +416,11 @@ impl Stage {
         self.clock.run();
         self.call.notify_one();
         result
+    }
+
+    /// Whether people work on that date.
+    pub fn is_workday(&self, day: chrono::NaiveDate) -> bool {
+        self.workdays.is_workday(day)
     }
 
     /// What the simulated platforms would have refused.

@@ -46,8 +46,8 @@ pub const ALL: &[CommandText] = &[
         en: &["health"],
         about_zh: "看看我工作得怎么样",
         about_en: "how I am doing",
-        usage_zh: "/体检",
-        usage_en: "/health",
+        usage_zh: "/体检\n/体检 应用=feishu",
+        usage_en: "/health\n/health app=feishu",
     },
     CommandText {
         id: "service.help",

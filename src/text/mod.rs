@@ -7,6 +7,7 @@
 pub mod columns;
 pub mod commands;
 pub mod groups;
+pub mod health;
 pub mod newcomers;
 pub mod points;
 pub mod reports;

@@ -171,7 +171,11 @@ impl Say<'_> {
             }
             Say::GroupHello { names, people } => {
                 let rest = people.saturating_sub(names.len());
-                let more = if rest > 0 { format!(" 等 {people} 位") } else { String::new() };
+                let more = if rest > 0 {
+                    format!(" 等 {people} 位")
+                } else {
+                    String::new()
+                };
                 format!("{}{more} 向大家问好,请多关照!", names.join("、"))
             }
             Say::CardTitle => "欢迎你来".to_owned(),
@@ -256,9 +260,7 @@ impl Say<'_> {
             Say::OwnBuddy => "自己不能做自己的搭子,请换一位。".to_owned(),
             Say::BuddyLeft { name } => format!("{name} 已经离开公司,请换一位。"),
             Say::BuddySet { name, buddy } => format!("{name} 的搭子是 {buddy} 了,双方都会收到消息。"),
-            Say::WholeCompany => {
-                "没有权限:话术全公司共用,需要范围为 all 的运营角色。可以请公司管理员来改。".to_owned()
-            }
+            Say::WholeCompany => "没有权限:话术全公司共用,需要范围为 all 的运营角色。可以请公司管理员来改。".to_owned(),
             Say::WordsTitle => "欢迎话术".to_owned(),
             Say::YourName => "(姓名)".to_owned(),
             Say::WordsRow {

@@ -186,7 +186,10 @@ fn rules_stay_in_their_room() {
         ("points::view", "the read model of points, made for others"),
         ("points::shown", "how amounts are written"),
         ("columns::when::", "which days are workdays"),
-        ("reports::metrics::wilson", "the interval of a share, a formula without rows"),
+        (
+            "reports::metrics::wilson",
+            "the interval of a share, a formula without rows",
+        ),
         (
             "columns::store::count_post",
             "one count of what the bot says by itself in a group, for all rules",

@@ -57,7 +57,9 @@ impl Buddies {
 
     /// A department without a parent that holds everything else of its platform.
     fn is_root(&self, id: &str) -> bool {
-        let Some(own) = self.departments.get(id) else { return false };
+        let Some(own) = self.departments.get(id) else {
+            return false;
+        };
         own.parent.is_none()
             && !self
                 .departments

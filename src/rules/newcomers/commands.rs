@@ -161,7 +161,12 @@ impl Newcomers {
             card = card.line(row.in_lang(lang));
         }
         if shown.len() > LISTED {
-            card = card.note(Say::More { n: shown.len() - LISTED }.in_lang(lang));
+            card = card.note(
+                Say::More {
+                    n: shown.len() - LISTED,
+                }
+                .in_lang(lang),
+            );
         }
         let over: Vec<&Newcomer> = shown.iter().filter(|n| n.state == State::Done).collect();
         if u32::try_from(over.len()).unwrap_or(u32::MAX) >= LEAST {
@@ -275,13 +280,21 @@ impl Newcomers {
             card = card.note(say.in_lang(lang));
         }
         if list.len() > WORDS_SHOWN {
-            card = card.note(Say::More { n: list.len() - WORDS_SHOWN }.in_lang(lang));
+            card = card.note(
+                Say::More {
+                    n: list.len() - WORDS_SHOWN,
+                }
+                .in_lang(lang),
+            );
         }
         let env = ctx.env().clone();
         let blind = find::homes(&env)
             .iter()
             .filter(|(_, c, _)| *c == company)
-            .any(|(app, ..)| !env.app(app).is_some_and(|a| a.adapter.capabilities().sees(SeeClass::V1)));
+            .any(|(app, ..)| {
+                !env.app(app)
+                    .is_some_and(|a| a.adapter.capabilities().sees(SeeClass::V1))
+            });
         if blind {
             card = card.note(Say::OnlyAddressed.in_lang(lang));
         }
@@ -312,7 +325,13 @@ impl Newcomers {
         let list = store::words(ctx.tx()).await?;
         let Some(mut changed) = list.iter().find(|w| w.id == id).cloned() else {
             let known: Vec<&str> = list.iter().map(|w| w.id.as_str()).collect();
-            return Err(refuse(&Say::NoSuchWords { typed: &id, known: &known }, lang));
+            return Err(refuse(
+                &Say::NoSuchWords {
+                    typed: &id,
+                    known: &known,
+                },
+                lang,
+            ));
         };
         changed.weight = call.integer("weight").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         self.keep(ctx, call, &changed, "newcomers.weight").await?;

@@ -69,15 +69,20 @@ impl Section for Onboard {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let apps: Vec<&str> = reader.app_ids().collect();
         let rules = reader.ids_of("group_rule");
-        let groups = reader.list("groups").count(0..=50).unique().each(|text| {
-            match text.strip_prefix("rule:") {
+        let groups = reader
+            .list("groups")
+            .count(0..=50)
+            .unique()
+            .each(|text| match text.strip_prefix("rule:") {
                 Some(rule) => rules.check(rule).map(|()| Place::GroupsOf(rule.to_owned())),
                 None => chat(&text, &apps),
-            }
-        });
+            });
         let groups = groups.get();
         let minute = Duration::from_secs(60);
-        let merge_window = reader.duration("merge_window").range(Duration::ZERO..=60 * minute).get();
+        let merge_window = reader
+            .duration("merge_window")
+            .range(Duration::ZERO..=60 * minute)
+            .get();
         let mass_import_over = reader.integer("mass_import_over").range(1..=10_000usize).get();
         let checkins = reader.list("checkins").count(0..=6).each(|text| workdays(&text));
         let checkins = checkins

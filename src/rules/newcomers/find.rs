@@ -18,7 +18,11 @@ const FORGET: Duration = Duration::from_secs(2 * 86_400);
 /// One app for each company and platform: the one that reads the directory, and writes to people.
 pub fn homes(env: &Env) -> Vec<(AppId, CompanyId, Platform)> {
     let mut list: Vec<(AppId, CompanyId, Platform)> = Vec::new();
-    for wanted in [&[Ability::ListPeople, Ability::SendToUser][..], &[Ability::SendToUser], &[]] {
+    for wanted in [
+        &[Ability::ListPeople, Ability::SendToUser][..],
+        &[Ability::SendToUser],
+        &[],
+    ] {
         for (id, app) in &env.apps {
             let platform = app.adapter.platform();
             let there = list.iter().any(|(_, c, p)| *c == app.company && *p == platform);
@@ -59,7 +63,10 @@ pub async fn find(
     for (home, _, platform) in homes.iter().filter(|(_, c, _)| c == company) {
         let mut new: Vec<Known> = Vec::new();
         let env = ctx.env().clone();
-        let apps = env.apps.iter().filter(|(_, a)| a.company == *company && a.adapter.platform() == *platform);
+        let apps = env
+            .apps
+            .iter()
+            .filter(|(_, a)| a.company == *company && a.adapter.platform() == *platform);
         for (id, app) in apps {
             let since = store::baseline(ctx.tx(), id).await?;
             let reads = app.adapter.capabilities().can(Ability::ListPeople);
@@ -67,7 +74,8 @@ pub async fn find(
                 let known = store::unlisted(ctx.tx(), company, *platform, &user).await?;
                 // What was there before the directory was first read is not new because it changes.
                 let settled = !reads || since.is_some();
-                let fresh = known.filter(|k| k.created_at + MET_BEFORE >= at && since.is_none_or(|s| k.created_at >= s));
+                let fresh =
+                    known.filter(|k| k.created_at + MET_BEFORE >= at && since.is_none_or(|s| k.created_at >= s));
                 match fresh {
                     Some(known) if settled => {
                         store::drop_sign(ctx.tx(), id, &user).await?;
@@ -81,7 +89,9 @@ pub async fn find(
                 new.extend(store::listed_after(ctx.tx(), id, since).await?);
             }
         }
-        let from = today.checked_sub_days(Days::new(JOINED_WITHIN_DAYS.unsigned_abs())).unwrap_or(today);
+        let from = today
+            .checked_sub_days(Days::new(JOINED_WITHIN_DAYS.unsigned_abs()))
+            .unwrap_or(today);
         let back = i64::try_from(BACK_WITHIN.as_millis()).unwrap_or(i64::MAX);
         new.extend(store::began_since(ctx.tx(), company, *platform, from, back).await?);
         new.sort_by(|a, b| a.person.cmp(&b.person));

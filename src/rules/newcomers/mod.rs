@@ -18,6 +18,7 @@ mod words;
 mod tests;
 
 pub use crate::config::rules::newcomers as config;
+pub use commands::COMMANDS;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -170,7 +171,7 @@ impl Rule for Newcomers {
     }
 
     fn commands(&self) -> &'static [CommandSpec] {
-        commands::COMMANDS
+        COMMANDS
     }
 
     fn checks_scope(&self, _command: &str) -> bool {

@@ -101,7 +101,9 @@ pub fn choose_buddy<'c>(newcomer: &PersonId, candidates: &'c [Candidate]) -> Opt
 pub fn choose_words<'w>(newcomer: &PersonId, words: &'w [Words]) -> Option<&'w Words> {
     let total: u64 = words.iter().map(|w| u64::from(w.weight)).sum();
     let lot = crate::ids::short_hash(&["welcome", newcomer.as_str()], 16);
-    let lot = lot.bytes().fold(0u64, |n, b| n.wrapping_mul(131).wrapping_add(u64::from(b)));
+    let lot = lot
+        .bytes()
+        .fold(0u64, |n, b| n.wrapping_mul(131).wrapping_add(u64::from(b)));
     let mut left = (lot >> 8).checked_rem(total)?;
     words.iter().find(|w| {
         let weight = u64::from(w.weight);
@@ -194,7 +196,10 @@ mod tests {
         assert_eq!(due(0, "2026-12-20"), Some(1), "the missed one makes way");
         assert_eq!(due(2, "2027-01-20"), None);
         let passed = |today: &str| checkins_passed(d("2026-11-24"), d(today), &[3, 10], &MondayToFriday);
-        assert_eq!((passed("2026-11-26"), passed("2026-11-27"), passed("2026-12-08")), (0, 1, 2));
+        assert_eq!(
+            (passed("2026-11-26"), passed("2026-11-27"), passed("2026-12-08")),
+            (0, 1, 2)
+        );
     }
 
     #[test]

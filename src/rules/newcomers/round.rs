@@ -89,7 +89,8 @@ impl Newcomers {
             for ((app, chat), people) in places {
                 let say = Say::GroupWelcome { people: people.len() };
                 let part = format!("group:{app}:{chat}");
-                self.post(ctx, &part, &app, &chat, Message::text(say.in_lang(lang)), today).await?;
+                self.post(ctx, &part, &app, &chat, Message::text(say.in_lang(lang)), today)
+                    .await?;
             }
         }
         let list = words::effective(ctx, &self.config).await?;
@@ -114,8 +115,12 @@ impl Newcomers {
             let reached = ctx
                 .tell(&part, &newcomer.app, &person.id, DeliveryClass::Once, card)
                 .await?;
-            let passed =
-                path::checkins_passed(newcomer.started_on, today, &self.config.checkins, self.workdays.as_ref());
+            let passed = path::checkins_passed(
+                newcomer.started_on,
+                today,
+                &self.config.checkins,
+                self.workdays.as_ref(),
+            );
             let variant = chosen.map_or(words::BUILT_IN, |w| w.id.as_str());
             store::welcomed(ctx.tx(), &person.id, variant, reached, passed, now).await?;
             if passed >= self.config.checkins.len() {
@@ -173,7 +178,13 @@ impl Newcomers {
 
     async fn check_in(&self, ctx: &mut Ctx, newcomer: &Newcomer, today: NaiveDate) -> Result<(), RuleError> {
         let days = &self.config.checkins;
-        let due = path::checkin_due(newcomer.started_on, newcomer.checkins, today, days, self.workdays.as_ref());
+        let due = path::checkin_due(
+            newcomer.started_on,
+            newcomer.checkins,
+            today,
+            days,
+            self.workdays.as_ref(),
+        );
         let Some(number) = due else { return Ok(()) };
         let Some(person) = ctx.directory().person(&newcomer.person).await? else {
             return Ok(());
@@ -181,12 +192,23 @@ impl Newcomers {
         let lang = lang_of(ctx, &person);
         let last = number + 1 == days.len();
         let day = days.get(number).copied().unwrap_or_default();
-        let mut card = Message::card(Say::CheckInTitle { day }.in_lang(lang))
-            .line(Say::CheckIn { name: &person.name, last }.in_lang(lang));
+        let mut card = Message::card(Say::CheckInTitle { day }.in_lang(lang)).line(
+            Say::CheckIn {
+                name: &person.name,
+                last,
+            }
+            .in_lang(lang),
+        );
         // They may have got another one a moment ago.
         let buddy = store::one(ctx.tx(), &person.id).await?.and_then(|n| n.buddy_name);
         if let Some(buddy) = &buddy {
-            card = card.line(Say::YourBuddy { name: buddy, team: None }.in_lang(lang));
+            card = card.line(
+                Say::YourBuddy {
+                    name: buddy,
+                    team: None,
+                }
+                .in_lang(lang),
+            );
         }
         let who = Who::Only(&person.id);
         let arg = vec![number.to_string()];
@@ -226,7 +248,8 @@ impl Newcomers {
                 people: people.len(),
             };
             let part = format!("hello:{app}:{chat}");
-            self.post(ctx, &part, &app, &chat, Message::text(say.in_lang(lang)), today).await?;
+            self.post(ctx, &part, &app, &chat, Message::text(say.in_lang(lang)), today)
+                .await?;
         }
         for newcomer in &all {
             store::hello_said(ctx.tx(), &newcomer.person, now).await?;

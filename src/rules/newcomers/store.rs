@@ -299,7 +299,9 @@ pub async fn signs(tx: &mut Tx, app: &AppId) -> Result<Vec<(UserId, Timestamp)>,
         .bind(app)
         .all()
         .await?;
-    rows.iter().map(|row| Ok((row.get("user_id")?, row.get("at")?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.get("user_id")?, row.get("at")?)))
+        .collect()
 }
 
 pub async fn drop_sign(tx: &mut Tx, app: &AppId, user: &UserId) -> Result<(), StoreError> {

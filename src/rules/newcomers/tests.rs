@@ -157,10 +157,17 @@ async fn who_comes_within_minutes_is_one_welcome_without_names() {
         for id in ["ou_1", "ou_2", "ou_3"] {
             let card = to(&done, id);
             assert_eq!(card.len(), 1, "{card:?}");
-            for part in ["欢迎加入海星科技", "手册 https://wiki", "[我先看看] [打个招呼]", "搭子是"] {
+            for part in [
+                "欢迎加入海星科技",
+                "手册 https://wiki",
+                "[我先看看] [打个招呼]",
+                "搭子是",
+            ] {
                 assert!(card[0].contains(part), "{part}: {}", card[0]);
             }
-            let buddy = ["林立", "赵敏", "陈晨", "吴桐"].into_iter().find(|b| card[0].contains(b));
+            let buddy = ["林立", "赵敏", "陈晨", "吴桐"]
+                .into_iter()
+                .find(|b| card[0].contains(b));
             buddies.push(buddy.unwrap());
         }
         buddies.sort_unstable();
@@ -232,10 +239,21 @@ async fn two_check_ins_and_then_silence() {
         assert!(to(&tick_at(&kit, "2026-11-26T10:00:00").await, "ou_1").is_empty());
         let done = tick_at(&kit, "2026-11-27T09:00:00").await;
         let card = to(&done, "ou_1");
-        assert!(card[0].contains("第 3 个工作日") && card[0].contains("[一切顺利] [想找人聊聊]"), "{card:?}");
+        assert!(
+            card[0].contains("第 3 个工作日") && card[0].contains("[一切顺利] [想找人聊聊]"),
+            "{card:?}"
+        );
         let pressed = kit.press("fs", "ou_1", &done.buttons()[1]).await;
-        assert!(pressed.said().iter().any(|s| s.contains("已告诉你的搭子")), "{:?}", pressed.said());
-        assert!(pressed.said().iter().any(|s| s.contains("周一 想找人聊聊")), "{:?}", pressed.said());
+        assert!(
+            pressed.said().iter().any(|s| s.contains("已告诉你的搭子")),
+            "{:?}",
+            pressed.said()
+        );
+        assert!(
+            pressed.said().iter().any(|s| s.contains("周一 想找人聊聊")),
+            "{:?}",
+            pressed.said()
+        );
         let other = kit.press("fs", "ou_n", &done.buttons()[1]).await;
         assert!(!other.said().join("").contains("搭子"), "{:?}", other.said());
         assert!(to(&tick_at(&kit, "2026-12-07T10:00:00").await, "ou_1").is_empty());
@@ -267,7 +285,11 @@ async fn who_leaves_hears_nothing_more_and_a_buddy_who_leaves_is_replaced() {
         quit(&kit, id).await;
         kit.clock.advance(5 * MINUTE);
         let done = tick(&kit).await;
-        assert!(to(&done, "ou_1")[0].contains(&format!("换成了 {other}")), "{:?}", done.said());
+        assert!(
+            to(&done, "ou_1")[0].contains(&format!("换成了 {other}")),
+            "{:?}",
+            done.said()
+        );
         quit(&kit, "ou_2").await;
         let done = tick_at(&kit, "2026-11-27T09:00:00").await;
         assert!(to(&done, "ou_2").is_empty() && to(&done, "ou_1").len() == 1);
@@ -330,7 +352,11 @@ async fn a_name_is_said_when_its_owner_asks_for_it() {
         let look = kit.press("fs", "ou_1", &buttons[0]).await;
         assert!(look.said()[0].contains("慢慢看"));
         let hello = kit.press("fs", "ou_1", &buttons[1]).await;
-        assert!(hello.said().iter().any(|s| s.contains("稍后替你在群里问好")), "{:?}", hello.said());
+        assert!(
+            hello.said().iter().any(|s| s.contains("稍后替你在群里问好")),
+            "{:?}",
+            hello.said()
+        );
         let again = kit.press("fs", "ou_1", &buttons[1]).await;
         assert_eq!(again.said(), ["已经替你打过招呼了。"]);
         assert!(to(&tick(&kit).await, "all").is_empty());
@@ -353,23 +379,51 @@ async fn operators_see_and_change_what_is_theirs() {
         hire(&kit, "ou_2", "周二", "20").await;
         tick(&kit).await;
         let list = says(&kit, "ou_op", "/新人 名单").await;
-        assert!(list.contains("新同事 2 位") && list.contains("周一(嵌入式组) · 第 1 天 · 还没有搭子 · 等待欢迎"), "{list}");
+        assert!(
+            list.contains("新同事 2 位") && list.contains("周一(嵌入式组) · 第 1 天 · 还没有搭子 · 等待欢迎"),
+            "{list}"
+        );
         let narrow = says(&kit, "ou_m", "/newcomer list").await;
         assert!(narrow.contains("周二") && !narrow.contains("周一"), "{narrow}");
-        assert!(says(&kit, "ou_m", "/新人 搭子 @周一 @林立").await.contains("不在新同事名单里"));
+        assert!(
+            says(&kit, "ou_m", "/新人 搭子 @周一 @林立")
+                .await
+                .contains("不在新同事名单里")
+        );
         assert!(says(&kit, "ou_n", "/新人 名单").await.contains("没有权限"));
 
-        let done = kit.command("fs", "ou_op", &direct("ou_op"), "/新人 搭子 @周一 @林立").await;
-        assert!(done.said().iter().any(|s| s.contains("周一 的搭子是 林立")), "{:?}", done.said());
+        let done = kit
+            .command("fs", "ou_op", &direct("ou_op"), "/新人 搭子 @周一 @林立")
+            .await;
+        assert!(
+            done.said().iter().any(|s| s.contains("周一 的搭子是 林立")),
+            "{:?}",
+            done.said()
+        );
         assert_eq!(to(&done, &mentioned("林立")).len(), 1);
         assert!(says(&kit, "ou_op", "/新人 搭子 @周一").await.contains("请 @ 两个人"));
-        assert!(says(&kit, "ou_op", "/新人 搭子 @周一 @周一").await.contains("自己不能"));
-        assert!(says(&kit, "ou_op", "/newcomer buddy @林立 @周一").await.contains("不在新同事名单里"));
+        assert!(
+            says(&kit, "ou_op", "/新人 搭子 新人=@周一 搭子=@周一")
+                .await
+                .contains("自己不能")
+        );
+        assert!(
+            says(&kit, "ou_op", "/newcomer buddy @林立 @周一")
+                .await
+                .contains("不在新同事名单里")
+        );
         kit.clock.advance(5 * MINUTE);
         let done = tick(&kit).await;
-        assert!(to(&done, &mentioned("周一"))[0].contains("搭子是 林立(硬件组)"), "{:?}", done.said());
+        assert!(
+            to(&done, &mentioned("周一"))[0].contains("搭子是 林立(硬件组)"),
+            "{:?}",
+            done.said()
+        );
         assert!(to(&done, &mentioned("林立")).is_empty(), "told already");
-        let audited = kit.test.store.query("SELECT COUNT(*) AS n FROM audit WHERE action = 'newcomers.buddy'");
+        let audited = kit
+            .test
+            .store
+            .query("SELECT COUNT(*) AS n FROM audit WHERE action = 'newcomers.buddy'");
         assert_eq!(audited.one().await.unwrap().get::<i64>("n").unwrap(), 1);
     }
 }
@@ -388,10 +442,21 @@ async fn welcome_texts_are_kept_weighed_and_measured() {
         assert!(told.contains("以配置为准"), "{told}");
         assert!(says(&kit, "ou_m", "/新人 话术 编辑 b 别的").await.contains("没有权限"));
         assert!(says(&kit, "ou_op", "/新人 话术 权重 b 3").await.contains("没有「b」"));
-        assert!(says(&kit, "ou_op", "/新人 话术 编辑 b 你好{name},{{name}} 茶在左边").await.contains("已保存「b」"));
-        assert!(says(&kit, "ou_op", "/newcomer words weight b 0").await.contains("已停用"));
+        assert!(
+            says(&kit, "ou_op", "/新人 话术 编辑 b 你好{name},{{name}} 茶在左边")
+                .await
+                .contains("已保存「b」")
+        );
+        assert!(
+            says(&kit, "ou_op", "/newcomer words weight b 0")
+                .await
+                .contains("已停用")
+        );
         let list = says(&kit, "ou_op", "/新人 话术").await;
-        assert!(list.contains("b · 占 0 %") && list.contains("warm(配置) · 占 100 %") && list.contains("不足 5 人"), "{list}");
+        assert!(
+            list.contains("b · 占 0 %") && list.contains("warm(配置) · 占 100 %") && list.contains("不足 5 人"),
+            "{list}"
+        );
 
         tick(&kit).await;
         for n in 0..6 {
@@ -400,9 +465,18 @@ async fn welcome_texts_are_kept_weighed_and_measured() {
         tick(&kit).await;
         kit.clock.advance(5 * MINUTE);
         let done = tick(&kit).await;
-        assert!(to(&done, "ou_x0")[0].contains("新0,市场部等你很久了"), "{:?}", done.said());
+        assert!(
+            to(&done, "ou_x0")[0].contains("新0,市场部等你很久了"),
+            "{:?}",
+            done.said()
+        );
         // Two speak, one only types a command.
-        for (id, text) in [("ou_x0", "大家好"), ("ou_x1", "请教一下"), ("ou_x1", "再来"), ("ou_x2", "/帮助")] {
+        for (id, text) in [
+            ("ou_x0", "大家好"),
+            ("ou_x1", "请教一下"),
+            ("ou_x1", "再来"),
+            ("ou_x2", "/帮助"),
+        ] {
             let message = kit.message(id, &group("any"), text);
             kit.event("fs", Body::Message(Box::new(message))).await;
         }

@@ -28,8 +28,15 @@ pub fn fill(template: &str, person: &Person, company: &str) -> String {
         let (before, from) = rest.split_at(at);
         out.push_str(before);
         let dept = person.department_name.as_deref().unwrap_or(company);
-        let known = [("{name}", person.name.as_str()), ("{company}", company), ("{dept}", dept)];
-        match known.iter().find_map(|(mark, value)| Some((from.strip_prefix(mark)?, value))) {
+        let known = [
+            ("{name}", person.name.as_str()),
+            ("{company}", company),
+            ("{dept}", dept),
+        ];
+        match known
+            .iter()
+            .find_map(|(mark, value)| Some((from.strip_prefix(mark)?, value)))
+        {
             Some((after, value)) => {
                 out.push_str(value);
                 rest = after;
