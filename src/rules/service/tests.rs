@@ -8,7 +8,7 @@ use hutong_model::{
 
 use super::*;
 use crate::access::Scope;
-use crate::directory::Directory;
+use crate::directory::{Directory, Person};
 use crate::rules::testkit::{FakeAdapter, Kit, company, department, direct, env, group, outcome_of, record, user};
 use crate::store::testing::{TestStore, all};
 
