@@ -251,7 +251,8 @@ impl Hutong {
             let next = delivery.run_until_idle().await?;
             // Results of deliveries may have come back as events.
             let more = self.worker.run_until_idle().await?;
-            if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 {
+            let asked = crate::rehearse::order::run_asked(&self.config, &self.store, self.clock.as_ref()).await?;
+            if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 && asked == 0 {
                 return Ok([ticks.next_at, next].into_iter().flatten().min());
             }
         }
@@ -271,7 +272,7 @@ async fn ready(State(store): State<Store>) -> (StatusCode, &'static str) {
     }
 }
 
-fn calendar(config: &Checked, now: Timestamp) -> Calendar {
+pub(crate) fn calendar(config: &Checked, now: Timestamp) -> Calendar {
     Calendar {
         zone: config.company.zone,
         workdays: Arc::new(dates::workdays(&config.holidays)),
@@ -316,6 +317,18 @@ pub(crate) fn environment(config: &Checked, key: Secret, links: Board) -> Env {
             .collect(),
         public_url: config.server.public_url.clone(),
         links,
+        noise: budget(config),
+    }
+}
+
+fn budget(config: &Checked) -> crate::noise::Budget {
+    crate::noise::Budget {
+        per_day: config.limits.bot_messages_per_day,
+        groups: config.noise.groups.iter().cloned().collect(),
+        priority: config.noise.priority.clone(),
+        merge_at: config.noise.merge_at,
+        zone: config.company.zone,
+        workdays: Arc::new(dates::workdays(&config.holidays)),
     }
 }
 
@@ -342,7 +355,7 @@ fn grants(config: &Checked) -> Vec<Grant> {
     list
 }
 
-async fn enter_roles(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn enter_roles(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     sync_config_roles(&mut tx, &grants(config), now).await?;
     tx.commit().await

@@ -1,4 +1,4 @@
-//! `hutong demo --tour`: the four modules at work, as a transcript. People act as on the page; every
+//! `hutong demo --tour`: the modules at work, as a transcript. People act as on the page; every
 //! line that is printed is what a simulated chat shows to somebody in it.
 
 use std::collections::{BTreeSet, HashMap};
@@ -170,6 +170,7 @@ pub async fn walk(stage: &Stage, counts: &Counts, say: &mut dyn FnMut(&str)) -> 
     tour.points().await?;
     tour.columns().await?;
     tour.report().await?;
+    tour.rehearsal().await?;
     tour.people().await?;
     tour.end(counts).await
 }
@@ -439,7 +440,7 @@ impl Tour<'_> {
     /// Somebody moves, an owner leaves, somebody new begins.
     async fn people(&mut self) -> anyhow::Result<()> {
         const AT: Platform = Platform::Feishu;
-        self.t.title("5 人来人往 · people move, leave and begin");
+        self.t.title("6 人来人往 · people move, leave and begin");
         let operator = user_of(AT, &Cast::new().feishu).context("the operator has no account")?;
         let sim = self.stage.sim(AT)?;
         let departments = hutong_simkit::company::org(AT).departments;
@@ -521,12 +522,34 @@ impl Tour<'_> {
         let name = name_of(&*sim, &owner);
         (self.t.say)(&format!("\n硬件组的群主 {name} 离职 · the owner leaves the company"));
         self.act(AT, Verb::Quit { person: owner.clone() }).await?;
-        self.apply(AT, &operator, "rd").await?;
+        for _ in 0..4 {
+            self.stage.pass(self.stage.clock.now() + PAUSE).await?;
+            self.stage.rest().await?;
+        }
         self.describe(AT, &both)?;
         let now = self.stage.sim(AT)?.chats().into_iter().find(|c| c.id == to.id);
         let now = now.and_then(|c| c.owner).context("the group has lost its owner")?;
         ensure!(now != owner, "nobody has succeeded the owner");
         self.asks(AT, &operator, "/新人 名单").await?;
+        Ok(())
+    }
+
+    /// What the next two weeks would bring, by the command itself.
+    async fn rehearsal(&mut self) -> anyhow::Result<()> {
+        self.t.title("5 预演 · rehearsal");
+        let system = self.stage.system();
+        let options = crate::rehearse::Options {
+            days: 14,
+            from: self.stage.clock.now(),
+        };
+        let (copy, ground) = crate::rehearse::copy_of(system.store.url().map(|u| u.expose())).await?;
+        let outcome = crate::rehearse::run(&system.config, &copy, ground, options).await?;
+        copy.close().await;
+        ensure!(!outcome.entries.is_empty(), "the rehearsal lists nothing");
+        (self.t.say)("$ hutong rehearse --days 14 --config demo.toml");
+        for line in crate::rehearse::report::text(&outcome, crate::text::Lang::Zh).lines() {
+            (self.t.say)(line);
+        }
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use crate::access::token::{Signer, Token};
 use crate::commands::{AnswerPlace, Asker};
 use crate::directory::{Directory, Person, PersonId};
 use crate::link::board::Board;
+use crate::noise::{Budget, Voice};
 use crate::store::{Query, Tx};
 use crate::text::Lang;
 
@@ -48,6 +49,8 @@ pub struct Env {
     pub public_url: Option<String>,
     /// How the long connections of this process stand.
     pub links: Board,
+    /// How much the bot may say of its own accord.
+    pub noise: Budget,
 }
 
 impl Env {
@@ -83,6 +86,8 @@ pub struct PendingEffect {
     pub state_key: Option<String>,
     /// True for answers to a person: they go first.
     pub interactive: bool,
+    /// What it adds to the talk of a group; of several parts the first says it.
+    pub voice: Voice,
 }
 
 /// The context of one work item.
@@ -92,6 +97,8 @@ pub struct Ctx {
     now: Timestamp,
     event: EventId,
     rule: &'static str,
+    /// The schedule whose tick is being handled.
+    schedule: Option<String>,
     effects: Vec<PendingEffect>,
 }
 
@@ -104,6 +111,7 @@ impl Ctx {
             now,
             event,
             rule: "",
+            schedule: None,
             effects: Vec::new(),
         }
     }
@@ -112,6 +120,12 @@ impl Ctx {
     pub fn enter(&mut self, event: EventId, rule: &'static str) {
         self.event = event;
         self.rule = rule;
+        self.schedule = None;
+    }
+
+    /// Says that what follows, until the next [`Ctx::enter`], is caused by a tick of this schedule.
+    pub fn caused_by(&mut self, schedule: &str) {
+        self.schedule = Some(schedule.to_owned());
     }
 
     /// The transaction and the effects that must be written in it.
@@ -245,6 +259,27 @@ impl Ctx {
         self.emit_full(part, app, class, action, None, None, false)
     }
 
+    /// Like [`Ctx::emit_tracked`] for a message that must be read: the noise budget and a mute of the
+    /// group do not hold it up.
+    pub fn emit_must(
+        &mut self,
+        part: &str,
+        app: &AppId,
+        action: Action,
+        tag: Option<serde_json::Value>,
+    ) -> Result<String, RuleError> {
+        let mark = self.effects.len();
+        let key = self.emit_full(part, app, DeliveryClass::Once, action, tag, None, false)?;
+        if let Some(PendingEffect {
+            voice: Voice::Post { must, .. },
+            ..
+        }) = self.effects.get_mut(mark)
+        {
+            *must = true;
+        }
+        Ok(key)
+    }
+
     /// Like [`Ctx::emit`]; when it is done, the rule gets an `EffectDone` event with `tag`: one for
     /// the effect as a whole, also when it needs several requests. It is `ok` when all of them are,
     /// and `failed` names everybody whom any of them did not reach.
@@ -299,6 +334,8 @@ impl Ctx {
             .map_err(|e: RenderError| RuleError::Fail(e.to_string()))?;
         let lane = lane_of(app, &action);
         let summary = action.summary();
+        let mut voice = self.voice_of(&action, class, interactive);
+        let (kind, interactive) = (action.kind(), interactive || class == DeliveryClass::Reply);
         let mut first_key = String::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
             let key = crate::ids::effect_key(&self.event, self.rule, part, index);
@@ -312,16 +349,46 @@ impl Ctx {
                 class,
                 rule: self.rule,
                 event: self.event,
-                action: action.kind(),
+                action: kind,
                 part: index,
                 prepared,
                 summary: if index == 0 { summary.clone() } else { String::new() },
                 tag: tag.clone(),
                 state_key: state_key.clone(),
-                interactive: interactive || class == DeliveryClass::Reply,
+                interactive,
+                voice: std::mem::take(&mut voice),
             });
         }
         Ok(first_key)
+    }
+
+    /// What an action adds to the talk of a group.
+    fn voice_of(&self, action: &Action, class: DeliveryClass, interactive: bool) -> Voice {
+        match action {
+            Action::Send {
+                to: Target::Chat(chat), ..
+            } if interactive || matches!(class, DeliveryClass::Reply | DeliveryClass::Hint) => {
+                // A hint is worth nothing the next morning: it belongs to what somebody just did.
+                Voice::Answer(chat.clone())
+            }
+            Action::Send {
+                to: Target::Chat(chat),
+                content,
+            } => Voice::Post {
+                chat: chat.clone(),
+                content: Box::new(content.clone()),
+                source: self.schedule.clone().unwrap_or_else(|| self.rule.to_owned()),
+                must: false,
+            },
+            Action::Reply { chat, .. } if chat.kind == ChatKind::Group => Voice::Answer(chat.id.clone()),
+            Action::UpdateCard { card, context, content } => Voice::Change {
+                card: card.clone(),
+                context: context.clone(),
+                content: Box::new(content.clone()),
+            },
+            Action::Recall { message } => Voice::Recall(message.clone()),
+            _ => Voice::Silent,
+        }
     }
 
     /// Answers the person who asked, where the command's answer may appear. `group_line` is what the
@@ -480,7 +547,7 @@ fn reply_or_send(asker: &Asker, chat: &ChatRef, content: Message) -> Action {
 
 /// The ordered queue of an effect: one destination of one app. What is done to a message goes by
 /// its stem, so that a click and a stored receipt mean the same queue.
-fn lane_of(app: &AppId, action: &Action) -> String {
+pub(crate) fn lane_of(app: &AppId, action: &Action) -> String {
     let to = match action {
         Action::Send { to, .. } => to.as_str(),
         Action::Reply { chat, .. } => chat.id.as_str(),

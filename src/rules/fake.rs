@@ -147,6 +147,7 @@ pub fn env() -> Arc<Env> {
         chat_names: BTreeMap::new(),
         public_url: None,
         links: Default::default(),
+        noise: crate::noise::Budget::unlimited(chrono_tz::Asia::Shanghai),
     })
 }
 

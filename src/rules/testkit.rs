@@ -266,6 +266,7 @@ pub fn env(apps: Vec<Arc<FakeAdapter>>) -> Arc<Env> {
         chat_names: BTreeMap::new(),
         public_url: None,
         links: Default::default(),
+        noise: crate::noise::Budget::unlimited(chrono_tz::Asia::Shanghai),
     })
 }
 

@@ -5,13 +5,16 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod columns;
 mod crash;
 mod door;
 mod faults;
+mod groups;
 mod hostile;
 mod links;
 mod newcomers;
+mod rehearse;
 mod talk;
 mod tidy;

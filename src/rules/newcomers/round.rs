@@ -67,7 +67,7 @@ impl Newcomers {
         if oldest.is_some_and(|at| path::merged(at, now, self.config.merge_window)) {
             self.welcome(ctx, company, &waiting, &mut buddies, today).await?;
         }
-        self.hellos(ctx, company, today).await
+        self.hellos(ctx, company).await
     }
 
     async fn welcome(
@@ -89,8 +89,7 @@ impl Newcomers {
             for ((app, chat), people) in places {
                 let say = Say::GroupWelcome { people: people.len() };
                 let part = format!("group:{app}:{chat}");
-                self.post(ctx, &part, &app, &chat, Message::text(say.in_lang(lang)), today)
-                    .await?;
+                post(ctx, &part, &app, &chat, Message::text(say.in_lang(lang)))?;
             }
         }
         let list = words::effective(ctx, &self.config).await?;
@@ -228,7 +227,7 @@ impl Newcomers {
     }
 
     /// Says the names of those who asked for it, all in one line of each group.
-    async fn hellos(&self, ctx: &mut Ctx, company: &CompanyId, today: NaiveDate) -> Result<(), RuleError> {
+    async fn hellos(&self, ctx: &mut Ctx, company: &CompanyId) -> Result<(), RuleError> {
         let now = ctx.now();
         let all = store::unsaid_hellos(ctx.tx(), company).await?;
         let oldest = all.iter().filter_map(|n| n.hello_at).min();
@@ -248,8 +247,7 @@ impl Newcomers {
                 people: people.len(),
             };
             let part = format!("hello:{app}:{chat}");
-            self.post(ctx, &part, &app, &chat, Message::text(say.in_lang(lang)), today)
-                .await?;
+            post(ctx, &part, &app, &chat, Message::text(say.in_lang(lang)))?;
         }
         for newcomer in &all {
             store::hello_said(ctx.tx(), &newcomer.person, now).await?;
@@ -307,30 +305,6 @@ impl Newcomers {
         Ok(places)
     }
 
-    async fn post(
-        &self,
-        ctx: &mut Ctx,
-        part: &str,
-        app: &AppId,
-        chat: &ChatId,
-        message: Message,
-        today: NaiveDate,
-    ) -> Result<(), RuleError> {
-        let env = ctx.env().clone();
-        let (app, chat) = env.post_target(app, chat);
-        if !ctx.can(app, Ability::SendToChat) {
-            return Ok(());
-        }
-        let day = today.to_string();
-        crate::rules::columns::store::count_post(ctx.tx(), app, chat, &day).await?;
-        let action = Action::Send {
-            to: Target::Chat(chat.clone()),
-            content: message,
-        };
-        ctx.emit(part, app, DeliveryClass::Once, action)?;
-        Ok(())
-    }
-
     fn welcome_card(
         &self,
         ctx: &Ctx,
@@ -375,6 +349,20 @@ impl Newcomers {
     pub(super) fn today(&self, ctx: &Ctx) -> NaiveDate {
         ctx.local(ctx.now()).date_naive()
     }
+}
+
+/// Says something in a group, through the app that posts there.
+fn post(ctx: &mut Ctx, part: &str, app: &AppId, chat: &ChatId, message: Message) -> Result<(), RuleError> {
+    let env = ctx.env().clone();
+    let (app, chat) = env.post_target(app, chat);
+    if ctx.can(app, Ability::SendToChat) {
+        let action = Action::Send {
+            to: Target::Chat(chat.clone()),
+            content: message,
+        };
+        ctx.emit(part, app, DeliveryClass::Once, action)?;
+    }
+    Ok(())
 }
 
 fn enter<'n>(

@@ -233,8 +233,6 @@ impl ReportsRule {
                 };
                 let part = format!("{}:{app}:{}", period.week, chat.chat);
                 ctx.emit(&part, post_app, DeliveryClass::Once, action)?;
-                let day = today.to_string();
-                crate::rules::columns::store::count_post(ctx.tx(), post_app, post_chat, &day).await?;
             }
         }
         let forget = today.checked_sub_days(Days::new(REMEMBER_DAYS)).unwrap_or(today);
@@ -294,6 +292,10 @@ impl Rule for ReportsRule {
             misfire: Misfire::All,
             grace: LATEST,
         }]
+    }
+
+    fn issue_of(&self, _schedule: &str, day: chrono::NaiveDate) -> Option<chrono::NaiveDate> {
+        self.when.issue_day(day)
     }
 
     fn wants(&self, head: &EventHead<'_>) -> bool {

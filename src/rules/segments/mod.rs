@@ -160,8 +160,8 @@ impl Segments {
                 Err(error) => {
                     let say = Say::BadCondition {
                         at: error.at + 1,
-                        what: &error.what,
-                        hint: &error.hint,
+                        what: &error.mistake.what(lang),
+                        hint: &error.mistake.hint(lang),
                     };
                     return Err(refuse(&say, lang));
                 }
@@ -183,8 +183,8 @@ impl Segments {
         let bound = condition.bind(&departments).map_err(|error| {
             let say = Say::BadCondition {
                 at: error.at + 1,
-                what: &error.what,
-                hint: &error.hint,
+                what: &error.mistake.what(lang),
+                hint: &error.mistake.hint(lang),
             };
             refuse(&say, lang)
         })?;

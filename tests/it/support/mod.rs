@@ -454,6 +454,28 @@ impl TestBot {
         self.introduce().await;
     }
 
+    /// Ends the bot and starts it on a fresh database that was filled from a backup. `None`: no such
+    /// database can be had; the bot runs on.
+    pub async fn restore(&mut self, from: &std::path::Path, db: Db) -> Option<hutong::backup::Restored> {
+        let place = Place::new(db).await?;
+        let contents = hutong::backup::inspect(from).await.unwrap();
+        let company = hutong_model::CompanyId::new(contents.company).unwrap();
+        let options = StoreOptions {
+            allow_unsafe_durability: true,
+            ..StoreOptions::default()
+        };
+        let restored = hutong::backup::restore(&place.url, &options, &company, from, self.clock.now())
+            .await
+            .unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        let old = self.running.take().unwrap();
+        let port = old.address.port();
+        old.end().await;
+        self.place = place;
+        self.running = Some(Running::start(&self.place, &self.config, &self.clock, port, &self.recorder).await);
+        self.introduce().await;
+        Some(restored)
+    }
+
     /// A second bot on the same rows. The platform does not know it.
     pub async fn replica(&self) -> Running {
         Running::start(&self.place, &self.config, &self.clock, 0, &Recorder::default()).await
