@@ -15,6 +15,7 @@ mod groups;
 mod hostile;
 mod links;
 mod people;
+mod newcomers;
 mod rehearse;
 mod talk;
 mod tidy;
