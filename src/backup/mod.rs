@@ -121,7 +121,7 @@ async fn write(url: &str, company: &CompanyId, part: &Path, now: Timestamp) -> R
             taken_at: now.millis(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
             rows: store::rows(&copy).await?,
-            ledger_transactions: i64::try_from(report.transactions).unwrap_or(i64::MAX),
+            ledger_transactions: report.transactions,
             ledger_head: report.head,
         };
         store::sign(&copy, &contents).await?;

@@ -130,10 +130,13 @@ impl Newcomers {
 
 /// The accounts whose first contribution is waited for, so that other messages cost no statement.
 #[derive(Default)]
-struct Watch(Mutex<Option<(Instant, HashSet<(AppId, UserId)>)>>);
+struct Watch(Mutex<Option<Watched>>);
+
+/// When it was read, and who is watched.
+type Watched = (Instant, HashSet<(AppId, UserId)>);
 
 impl Watch {
-    fn lock(&self) -> MutexGuard<'_, Option<(Instant, HashSet<(AppId, UserId)>)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Watched>> {
         // What a panicking thread left is at worst old.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -350,7 +350,7 @@ fn by_robot(core: &Core, state: &mut State, query: &BTreeMap<String, String>, bo
                 .and_then(Value::as_str)
                 .is_some_and(|t| t.contains(keyword))
         };
-        if !said.iter().any(|at| holds(&at)) {
+        if !said.iter().any(holds) {
             return Err(no(310_000, "keywords not in content"));
         }
     }
