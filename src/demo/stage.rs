@@ -385,7 +385,7 @@ impl Stage {
     }
 
     /// What the service does in the background while it is started.
-    async fn chores(&self) {
+    pub(super) async fn chores(&self) {
         for sim in &self.platforms.sims {
             sim.repeat_due().await;
         }
@@ -410,6 +410,9 @@ impl Stage {
         let _driving = self.driving.lock().await;
         self.clock.stop();
         let moved = async {
+            self.step().await?;
+            // What a platform told by its id alone is read before the time goes on.
+            self.chores().await;
             self.step().await?;
             self.pass(to).await?;
             self.rest().await?;

@@ -485,6 +485,8 @@ impl Tour<'_> {
         person.department.clone_from(&from_id);
         person.leader = None;
         self.act(AT, Verb::Hire { person }).await?;
+        // The platform tells the id alone: the service reads the rest.
+        self.stage.chores().await;
         for _ in 0..3 {
             self.stage
                 .pass(self.stage.clock.now() + Duration::from_secs(300))

@@ -24,7 +24,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{Days, NaiveDate};
+use chrono::{Days, NaiveDate, TimeDelta, Timelike as _};
 use chrono_tz::Tz;
 use hutong_model::{AppId, Body, BoxFuture, ChatKind, Event, EventHead, Kind, Message, SenderKind, UserId};
 
@@ -40,8 +40,6 @@ use config::Onboard;
 
 pub const NAME: &str = "newcomers";
 
-/// What is due is looked for so often.
-const EVERY: &str = "*/5 * * * *";
 /// The list of accounts that are watched is read again after this time: another replica may know of
 /// more.
 const WATCH: Duration = Duration::from_secs(60);
@@ -182,8 +180,11 @@ impl Rule for Newcomers {
     }
 
     fn schedules(&self) -> Vec<Schedule> {
+        // Every five minutes of the hours in which something may be sent: nights cost nothing.
+        let last = self.config.until - TimeDelta::minutes(1);
+        let text = format!("*/5 {}-{} * * *", self.config.from.hour(), last.hour());
         // The date only proves that the expression comes true at some time.
-        let every = CronExpr::parse(EVERY, NaiveDate::default());
+        let every = CronExpr::parse(&text, NaiveDate::default());
         let schedule = |expr| Schedule {
             id: format!("{NAME}:round"),
             rule: NAME.to_owned(),
