@@ -63,7 +63,7 @@ pub const KEYS: &[KeySpec] = &[
         "connections",
         KeyKind::Integer,
         false,
-        "Long connection: how many stand side by side, 1 to 4; with 2 no robot message is lost while one is replaced. \
+        "Long connection: how many stand side by side, 1 to 4; with 2 hardly a robot message is lost while one is replaced. \
          1 when left out.",
     ),
     key(

@@ -6,7 +6,7 @@
 //! in HTTP mode.
 //!
 //! Several connections of one app may live; every push takes one of them, chosen at random (4.7). With
-//! `connections = 2` a push that finds one connection at its announced end takes the other, so that no
+//! `connections = 2` a push that finds one connection at its announced end takes the other, so that hardly a
 //! robot message falls between two connections.
 
 mod frame;
