@@ -54,6 +54,7 @@ pub mod builtin;
 mod chat_link;
 mod env;
 mod field;
+mod identity;
 mod nearest;
 mod problem;
 mod reader;
@@ -73,6 +74,7 @@ pub use app::App;
 pub use chat_link::ChatLink;
 pub use env::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use field::{Field, Located, Wrong, duration_text, parse_duration};
+pub use identity::Identity;
 pub use nearest::nearest;
 pub use problem::{Problem, Problems};
 pub use reader::{Ids, Reader};
@@ -108,6 +110,7 @@ pub struct Checked {
     pub apps: Vec<App>,
     pub roles: Vec<RoleGrant>,
     pub chat_links: Vec<ChatLink>,
+    pub identity: Identity,
     pub rules: RulesConfig,
 }
 
@@ -207,6 +210,7 @@ impl<'a> Loader<'a> {
         let apps = root.many_with("app", |reader| app::read(reader, &context));
         let roles = root.many();
         let chat_links = root.many();
+        let identity = root.always();
         let rules = RulesConfig::read(root);
         Some(Checked {
             server: server?,
@@ -220,6 +224,7 @@ impl<'a> Loader<'a> {
             apps: apps?,
             roles: roles?,
             chat_links: chat_links?,
+            identity: identity?,
             rules: rules?,
         })
     }

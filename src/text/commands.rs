@@ -103,6 +103,7 @@ pub fn all() -> impl Iterator<Item = &'static CommandText> {
         .chain(super::columns::COMMANDS)
         .chain(super::reports::COMMANDS)
         .chain(super::segments::COMMANDS)
+        .chain(super::directory::COMMANDS)
 }
 
 /// The texts of a command id.

@@ -6,6 +6,7 @@
 
 pub mod columns;
 pub mod commands;
+pub mod directory;
 pub mod groups;
 pub mod points;
 pub mod reports;
