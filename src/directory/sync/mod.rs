@@ -474,3 +474,6 @@ async fn still_there(adapter: &dyn Adapter, user: &UserId) -> Option<bool> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod history_tests;
