@@ -8,6 +8,7 @@ mod support;
 mod cli;
 mod columns;
 mod crash;
+mod directory;
 mod door;
 mod faults;
 mod hostile;

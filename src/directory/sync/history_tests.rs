@@ -158,7 +158,10 @@ impl Model {
             Some(record) if rng.random_bool(0.7) => {
                 let learned = directory.learn(&c, *platform, record, at, now).await.unwrap();
                 if let Learned::Entered(person) = &learned {
-                    directory.noticed(&adapter.app, &who, person, at.min(now)).await.unwrap();
+                    directory
+                        .noticed(&adapter.app, &who, person, at.min(now))
+                        .await
+                        .unwrap();
                 }
                 learned
             }
@@ -237,8 +240,19 @@ async fn mirror(db: &Store) -> BTreeMap<String, (BTreeSet<String>, String, BTree
 async fn clean(db: &Store) {
     let mut tx = db.begin().await.unwrap();
     for table in [
-        "sync_seen", "sync_state", "sync_notice", "sync_todo", "sync_person", "identity", "identity_conflict", "person_merge",
-        "person_merge_row", "person_department", "person_stay", "person", "department",
+        "sync_seen",
+        "sync_state",
+        "sync_notice",
+        "sync_todo",
+        "sync_person",
+        "identity",
+        "identity_conflict",
+        "person_merge",
+        "person_merge_row",
+        "person_department",
+        "person_stay",
+        "person",
+        "department",
     ] {
         tx.query(format!("DELETE FROM {table}")).execute().await.unwrap();
     }
@@ -275,7 +289,9 @@ async fn history(test: &TestStore, seed: u64) {
         let by = PersonId::derive(&company(), Platform::Feishu, &user("op"));
         let mut tx = db.begin().await.unwrap();
         for (platform, adapter, _) in &model.platforms {
-            store::confirm(&mut tx, &adapter.app, &company(), *platform, &by, model.clock.now()).await.unwrap();
+            store::confirm(&mut tx, &adapter.app, &company(), *platform, &by, model.clock.now())
+                .await
+                .unwrap();
         }
         tx.commit().await.unwrap();
     }
