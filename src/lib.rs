@@ -7,6 +7,7 @@
 pub mod access;
 pub mod adapters;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -19,6 +20,8 @@ pub mod ids;
 pub mod inbox;
 pub mod ingress;
 pub mod link;
+pub mod noise;
+pub mod rehearse;
 pub mod rules;
 pub mod schedule;
 pub mod segment;

@@ -56,6 +56,7 @@ mod env;
 mod field;
 mod identity;
 mod nearest;
+mod noise;
 mod problem;
 mod reader;
 mod repeat;
@@ -76,6 +77,7 @@ pub use env::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use field::{Field, Located, Wrong, duration_text, parse_duration};
 pub use identity::Identity;
 pub use nearest::nearest;
+pub use noise::Noise;
 pub use problem::{Problem, Problems};
 pub use reader::{Ids, Reader};
 pub use role::{RoleGrant, Who};
@@ -103,6 +105,7 @@ pub struct Checked {
     pub company: Company,
     pub log: Log,
     pub limits: Limits,
+    pub noise: Noise,
     pub retention: Retention,
     pub schedule: ScheduleDefaults,
     pub holidays: Holidays,
@@ -196,6 +199,7 @@ impl<'a> Loader<'a> {
         let store = root.always();
         let log = root.always();
         let limits = root.always();
+        let noise = root.always();
         let retention = root.always();
         let schedule = root.always();
         let holidays = root.always();
@@ -218,6 +222,7 @@ impl<'a> Loader<'a> {
             company: company?,
             log: log?,
             limits: limits?,
+            noise: noise?,
             retention: retention?,
             schedule: schedule?,
             holidays: holidays?,

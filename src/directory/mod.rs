@@ -4,6 +4,7 @@
 //! ([`Identity`]) of one company and platform share ids across apps. Which accounts are one person is
 //! found out in [`people`], and can be corrected by operators ([`merge`]).
 
+pub mod contact;
 pub mod facts;
 pub mod merge;
 pub mod people;

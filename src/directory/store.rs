@@ -133,7 +133,7 @@ impl<'t> Directory<'t> {
         now: Timestamp,
     ) -> Result<Learned, StoreError> {
         let policy = people::store::policy(self.tx).await?;
-        let entry = Entry::of(record, &policy);
+        let entry = Entry::of(record, company, &policy);
         let from = Source { company, platform };
         people::learn(self.tx, from, entry, &policy, told.min(now), None, now).await
     }

@@ -6,9 +6,12 @@
 
 pub mod columns;
 pub mod commands;
+pub mod condition;
 pub mod directory;
 pub mod groups;
+pub mod noise;
 pub mod points;
+pub mod rehearse;
 pub mod reports;
 pub mod segments;
 pub mod service;

@@ -28,16 +28,8 @@ async fn vanished(bot: &TestBot, count: usize) {
     for n in 0..count {
         let user = UserId::new(format!("gone{n:02}")).unwrap();
         let record = PersonRecord {
-            user: user.clone(),
-            aliases: Vec::new(),
-            name: format!("旧人{n:02}"),
             employee_no: Some(format!("X{n:02}")),
-            email: None,
-            mobile: None,
-            departments: Vec::new(),
-            leader: None,
-            title: None,
-            active: true,
+            ..PersonRecord::new(user.clone(), format!("旧人{n:02}"))
         };
         let person = directory
             .upsert_person(company, platform(bot.stage.on), &record, now)

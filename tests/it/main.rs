@@ -5,13 +5,17 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod columns;
 mod crash;
 mod directory;
 mod door;
 mod faults;
+mod groups;
 mod hostile;
 mod links;
+mod people;
+mod rehearse;
 mod talk;
 mod tidy;

@@ -27,6 +27,8 @@ pub enum Why {
     Email,
     Mobile,
     Map,
+    /// Two ids of one account.
+    Account,
     Operator,
 }
 
@@ -37,6 +39,7 @@ impl Why {
             Why::Email => "email",
             Why::Mobile => "mobile",
             Why::Map => "map",
+            Why::Account => "account",
             Why::Operator => "operator",
         }
     }

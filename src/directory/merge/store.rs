@@ -39,6 +39,7 @@ pub const PLACES: &[Place] = &[
     place("person", "leader", &["id"], false),
     place("person_department", "person", &["department"], true),
     place("person_stay", "person", &["department", "began_at"], true),
+    place("person_contact", "person", &["platform", "kind"], true),
     place("person_tag", "person", &["tag"], true),
     place("person_interest", "person", &["interest"], true),
     place("person_fact", "person", &["field"], true),

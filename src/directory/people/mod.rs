@@ -11,11 +11,12 @@ pub mod store;
 #[cfg(test)]
 mod tests;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use hutong_model::{AppId, CompanyId, DepartmentId, PersonRecord, Platform, Secret, Timestamp, UserId};
+use hutong_model::{
+    AppId, CompanyId, Day, DepartmentId, Employment, PersonRecord, Platform, Secret, Timestamp, UserId,
+};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
+use super::contact::{self, Contact};
 use super::merge::{self, Why};
 use super::{PersonId, department_row_id};
 use crate::store::{StoreError, Tx};
@@ -114,33 +115,6 @@ impl Policy {
     pub(super) fn new(by: Vec<By>, key: Secret) -> Self {
         Self { by, key }
     }
-
-    /// E-mail addresses and mobile numbers are only ever compared: what is stored is a digest under
-    /// a key of this installation, cut to 128 bits.
-    fn digest(&self, kind: &str, text: &str) -> Option<String> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose().as_bytes()).ok()?;
-        mac.update(kind.as_bytes());
-        mac.update(&[0]);
-        mac.update(text.as_bytes());
-        let digest = mac.finalize().into_bytes();
-        Some(hex::encode(digest.get(..16)?))
-    }
-}
-
-/// An e-mail address as it is compared; `None` when it is none.
-fn email(text: &str) -> Option<String> {
-    let text = text.trim().to_lowercase();
-    (text.len() <= 254 && text.contains('@')).then_some(text)
-}
-
-/// A mobile number as it is compared: digits, without the country code of China.
-fn mobile(text: &str) -> Option<String> {
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let plain = ["0086", "86"]
-        .iter()
-        .find_map(|code| digits.strip_prefix(code).filter(|rest| rest.len() == 11))
-        .unwrap_or(&digits);
-    (5..=20).contains(&plain.len()).then(|| plain.to_owned())
 }
 
 /// What is kept about an account.
@@ -162,28 +136,39 @@ pub struct Entry {
     pub leader: Option<UserId>,
     #[serde(default)]
     pub title: Option<String>,
+    #[serde(default)]
+    pub joined_on: Option<Day>,
+    #[serde(default)]
+    pub office: Option<String>,
+    #[serde(default)]
+    pub employment: Option<Employment>,
     pub active: bool,
 }
 
 impl Entry {
-    pub fn of(record: &PersonRecord, policy: &Policy) -> Self {
+    pub fn of(record: &PersonRecord, company: &CompanyId, policy: &Policy) -> Self {
         let filled = |text: &Option<String>| {
             text.as_deref()
                 .map(str::trim)
                 .filter(|t| !t.is_empty())
                 .map(str::to_owned)
         };
-        let key = |kind, text: Option<String>| text.and_then(|t| policy.digest(kind, &t));
+        let key = |kind: Contact, text: &Option<String>| {
+            text.as_deref().and_then(|t| kind.hash(policy.key.expose(), company, t))
+        };
         Self {
             user: record.user.clone(),
             aliases: record.aliases.clone(),
             name: record.name.trim().to_owned(),
             employee_no: filled(&record.employee_no),
-            email_key: key("email", record.email.as_deref().and_then(email)),
-            mobile_key: key("mobile", record.mobile.as_deref().and_then(mobile)),
+            email_key: key(Contact::Email, &record.email),
+            mobile_key: key(Contact::Mobile, &record.mobile),
             departments: record.departments.clone(),
             leader: record.leader.clone(),
             title: filled(&record.title),
+            joined_on: record.joined_on,
+            office: filled(&record.office),
+            employment: record.employment,
             active: record.active,
         }
     }
@@ -211,6 +196,9 @@ impl Entry {
         self.mobile_key = self.mobile_key.or(before.mobile_key);
         self.leader = self.leader.or(before.leader);
         self.title = self.title.or(before.title);
+        self.joined_on = self.joined_on.or(before.joined_on);
+        self.office = self.office.or(before.office);
+        self.employment = self.employment.or(before.employment);
         self
     }
 }
@@ -254,13 +242,41 @@ pub async fn learn(
     let entry = entry.over(account.as_ref().and_then(|a| a.entry.clone()));
     // Somebody who leaves is not looked for anew; who is back is.
     let known = account.as_ref().map(|a| a.person.clone());
-    let person = match (&known, active) {
+    let mut person = match (&known, active) {
         (Some(person), false) => person.clone(),
         _ => join(tx, from, &entry, account.as_ref(), policy, now).await?,
     };
     store::put_account(tx, from, &entry, &person, told, digest).await?;
+    // Somebody who was met under another id of this account alone, before it was known whose it is.
+    for alias in entry.aliases.iter().filter(|a| **a != entry.user) {
+        let Some(stub) = store::account(tx, from, alias, &[])
+            .await?
+            .filter(|a| a.person != person)
+        else {
+            continue;
+        };
+        let theirs = store::accounts_of(tx, &stub.person).await?;
+        if theirs.iter().all(|a| entry.aliases.contains(&a.main)) {
+            person = merge::merge(
+                tx,
+                from.company,
+                &person,
+                &stub.person,
+                Why::Account,
+                merge::SYSTEM,
+                now,
+            )
+            .await?
+            .head;
+        }
+    }
     store::place_accounts(tx, from, &entry, &person).await?;
     settle(tx, from.company, &person, told, now).await?;
+    for (kind, key) in [(Contact::Email, &entry.email_key), (Contact::Mobile, &entry.mobile_key)] {
+        if let Some(key) = key {
+            contact::keep(tx, from.company, from.platform, &person, kind, key).await?;
+        }
+    }
     Ok(Learned::Entered(person))
 }
 
@@ -334,6 +350,9 @@ pub(super) async fn settle(
         title: first(|e| e.title.as_ref()),
         department: departments.first().cloned(),
         leader,
+        joined_on: entries.iter().find_map(|(_, e)| e.joined_on).map(|d| d.to_string()),
+        office: first(|e| e.office.as_ref()),
+        employment: entries.iter().find_map(|(_, e)| e.employment),
         active,
     };
     store::shape(tx, person, &shape, now).await?;

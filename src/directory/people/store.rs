@@ -1,6 +1,6 @@
 //! SQL of accounts and of the people who are put together from them.
 
-use hutong_model::{AppId, CompanyId, Platform, Secret, Timestamp, UserId};
+use hutong_model::{AppId, CompanyId, Employment, Platform, Secret, Timestamp, UserId};
 use rand::Rng as _;
 use std::time::Duration;
 
@@ -39,6 +39,9 @@ pub struct Shape {
     pub title: Option<String>,
     pub department: Option<String>,
     pub leader: Option<PersonId>,
+    pub joined_on: Option<String>,
+    pub office: Option<String>,
+    pub employment: Option<Employment>,
     pub active: bool,
 }
 
@@ -276,6 +279,8 @@ pub async fn shape(tx: &mut Tx, person: &PersonId, shape: &Shape, now: Timestamp
     tx.query(
         "UPDATE person SET name = COALESCE($2, name), employee_no = COALESCE($3, employee_no), title = COALESCE($4, title), \
            department = COALESCE($5, department), leader = COALESCE($6, leader), active = $7, \
+           joined_on = COALESCE($10, joined_on), office = COALESCE($11, office), employment = COALESCE($12, employment), \
+           contractor = COALESCE($13, contractor), \
            left_at = CASE WHEN active AND NOT $7 THEN CAST($8 AS BIGINT) ELSE left_at END, \
            returned_at = CASE WHEN $7 AND NOT active THEN CASE WHEN left_at IS NOT NULL AND left_at >= $9 THEN CAST($8 AS BIGINT) END \
              ELSE returned_at END \
@@ -290,6 +295,10 @@ pub async fn shape(tx: &mut Tx, person: &PersonId, shape: &Shape, now: Timestamp
     .bind(shape.active)
     .bind(now)
     .bind(now - Duration::from_secs(RETURN_DAYS * 86_400))
+    .bind(shape.joined_on.clone())
+    .bind(shape.office.clone())
+    .bind(shape.employment.map(|e| e.as_str().to_owned()))
+    .bind(shape.employment.map(Employment::is_contractor))
     .execute()
     .await
     .map(|_| ())
@@ -439,14 +448,14 @@ pub async fn noticed(
 pub async fn policy(tx: &mut Tx) -> Result<Policy, StoreError> {
     for last in [false, true] {
         let rows = tx
-            .query("SELECT name, value FROM setting WHERE name IN ('identity.by', 'identity.key')")
+            .query("SELECT name, value FROM setting WHERE name IN ('identity.by', 'contact_key')")
             .all()
             .await?;
         let (mut by, mut key) = (None, None);
         for row in &rows {
             let (name, value): (String, String) = (row.get("name")?, row.get("value")?);
             match name.as_str() {
-                "identity.key" => key = Some(value),
+                "contact_key" => key = Some(value),
                 _ => by = Some(value),
             }
         }
@@ -464,7 +473,7 @@ pub async fn policy(tx: &mut Tx) -> Result<Policy, StoreError> {
             let mut bytes = [0u8; 32];
             rand::rng().fill_bytes(&mut bytes);
             tx.query(
-                "INSERT INTO setting (name, value, created_at) VALUES ('identity.key', $1, 0) ON CONFLICT (name) DO NOTHING",
+                "INSERT INTO setting (name, value, created_at) VALUES ('contact_key', $1, 0) ON CONFLICT (name) DO NOTHING",
             )
             .bind(hex::encode(bytes))
             .execute()

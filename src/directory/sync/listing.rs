@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hutong_model::{Adapter, Clock, DepartmentId, DepartmentRecord, Page, Timestamp};
+use hutong_model::{Adapter, Clock, CompanyId, DepartmentId, DepartmentRecord, Page, Timestamp};
 use sha2::{Digest as _, Sha256};
 
 use super::{SyncError, store};
@@ -119,6 +119,7 @@ fn check(all: &BTreeMap<DepartmentId, DepartmentRecord>, known: &BTreeSet<String
 pub(super) async fn people(
     db: &Store,
     adapter: &dyn Adapter,
+    company: &CompanyId,
     departments: &[DepartmentRecord],
     policy: &Policy,
     run: Timestamp,
@@ -133,7 +134,7 @@ pub(super) async fn people(
             let more = cursor.advance(&page)?;
             let mut rows: BTreeMap<String, store::Staged> = BTreeMap::new();
             for record in page.items.iter().filter(|r| r.active) {
-                let entry = Entry::of(record, policy);
+                let entry = Entry::of(record, company, policy);
                 let text = entry.json()?;
                 let staged = store::Staged {
                     digest: hex::encode(Sha256::digest(text.as_bytes()).get(..16).unwrap_or_default()),

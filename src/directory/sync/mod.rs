@@ -173,7 +173,7 @@ async fn read_and_enter(
         departments: departments.len(),
         ..SyncReport::default()
     };
-    report.people = listing::people(db, adapter, &departments, &policy, run, clock).await?;
+    report.people = listing::people(db, adapter, company, &departments, &policy, run, clock).await?;
 
     let mut tx = db.begin().await?;
     tx.lock(&format!("directory:{app}")).await?;
@@ -249,7 +249,7 @@ pub async fn refresh(
         match &found {
             Some(record) => {
                 let policy = people::store::policy(&mut tx).await?;
-                let entry = Entry::of(record, &policy);
+                let entry = Entry::of(record, company, &policy);
                 let (main, active) = (entry.user.clone(), entry.active);
                 let learned = people::learn(&mut tx, from, entry, &policy, asked, None, now).await?;
                 if let (Learned::Entered(person), true) = (&learned, active) {
