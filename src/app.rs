@@ -98,6 +98,9 @@ impl Hutong {
             .await
             .context("reading the key of contact hashes")?;
         enter_roles(&store, &config, now).await.context("entering the roles")?;
+        enter_identity(&store, &config, now)
+            .await
+            .context("entering who is one person")?;
         let links = Board::of(
             config
                 .apps
@@ -361,5 +364,20 @@ fn grants(config: &Checked) -> Vec<Grant> {
 pub(crate) async fn enter_roles(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     sync_config_roles(&mut tx, &grants(config), now).await?;
+    tx.commit().await
+}
+
+/// By what accounts are joined, and the administrator's map, as the directory takes them.
+async fn enter_identity(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
+    let mut map = Vec::new();
+    for (n, accounts) in config.identity.map.iter().enumerate() {
+        for (app, user) in accounts {
+            if let Some(a) = config.apps.iter().find(|a| a.id == *app) {
+                map.push((n.to_string(), a.adapter.platform(), user.clone()));
+            }
+        }
+    }
+    let mut tx = store.begin().await?;
+    crate::directory::people::set_policy(&mut tx, &config.company.id, &config.identity.by, &map, now).await?;
     tx.commit().await
 }

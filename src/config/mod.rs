@@ -54,6 +54,7 @@ pub mod builtin;
 mod chat_link;
 mod env;
 mod field;
+mod identity;
 mod nearest;
 mod noise;
 mod problem;
@@ -74,6 +75,7 @@ pub use app::App;
 pub use chat_link::ChatLink;
 pub use env::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use field::{Field, Located, Wrong, duration_text, parse_duration};
+pub use identity::Identity;
 pub use nearest::nearest;
 pub use noise::Noise;
 pub use problem::{Problem, Problems};
@@ -111,6 +113,7 @@ pub struct Checked {
     pub apps: Vec<App>,
     pub roles: Vec<RoleGrant>,
     pub chat_links: Vec<ChatLink>,
+    pub identity: Identity,
     pub rules: RulesConfig,
 }
 
@@ -211,6 +214,7 @@ impl<'a> Loader<'a> {
         let apps = root.many_with("app", |reader| app::read(reader, &context));
         let roles = root.many();
         let chat_links = root.many();
+        let identity = root.always();
         let rules = RulesConfig::read(root);
         Some(Checked {
             server: server?,
@@ -225,6 +229,7 @@ impl<'a> Loader<'a> {
             apps: apps?,
             roles: roles?,
             chat_links: chat_links?,
+            identity: identity?,
             rules: rules?,
         })
     }

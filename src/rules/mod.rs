@@ -4,6 +4,7 @@
 
 pub mod columns;
 mod ctx;
+pub mod directory;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod groups;
@@ -37,7 +38,7 @@ pub use ctx::{App, Ctx, Env, PendingEffect, Who, local};
 /// line per rule.
 pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, CronError> {
     let sections = &config.rules;
-    let mut rules: Vec<Arc<dyn Rule>> = Vec::new();
+    let mut rules: Vec<Arc<dyn Rule>> = vec![Arc::new(directory::DirectoryRule)];
     if !sections.groups.is_empty() {
         let alone = groups::Alone {
             people: config.limits.group_remove_people as usize,

@@ -440,6 +440,11 @@ impl Kit {
     /// A command typed to the bot, checked like the dispatcher does.
     pub async fn command(&self, app: &str, id: &str, chat: &ChatRef, text: &str) -> Done {
         let message = self.message(id, chat, text);
+        self.command_message(app, id, chat, message).await
+    }
+
+    /// The same with a message that was put together by hand.
+    pub async fn command_message(&self, app: &str, id: &str, chat: &ChatRef, message: MessageEvent) -> Done {
         let asker = self
             .asker(app, id, Some(chat.clone()), Some(message.message.clone()))
             .await;

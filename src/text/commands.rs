@@ -122,6 +122,7 @@ pub fn all() -> impl Iterator<Item = &'static CommandText> {
         .chain(super::reports::COMMANDS)
         .chain(super::segments::COMMANDS)
         .chain(super::newcomers::COMMANDS)
+        .chain(super::directory::COMMANDS)
         .chain(super::noise::COMMANDS)
         .chain(super::rehearse::COMMANDS)
 }

@@ -7,6 +7,7 @@
 pub mod columns;
 pub mod commands;
 pub mod condition;
+pub mod directory;
 pub mod groups;
 pub mod health;
 pub mod newcomers;

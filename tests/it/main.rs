@@ -9,6 +9,7 @@ mod backup;
 mod cli;
 mod columns;
 mod crash;
+mod directory;
 mod door;
 mod faults;
 mod groups;

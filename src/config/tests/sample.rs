@@ -67,6 +67,10 @@ fn expected() -> Checked {
         apps: Vec::new(),
         roles: Vec::new(),
         chat_links: Vec::new(),
+        identity: crate::config::Identity {
+            by: crate::directory::people::By::ALL.to_vec(),
+            map: Vec::new(),
+        },
         rules: RulesConfig::default(),
     }
 }

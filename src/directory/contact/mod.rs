@@ -8,7 +8,7 @@
 mod store;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use hutong_model::{CompanyId, PersonRecord, Platform};
+use hutong_model::{CompanyId, Platform};
 use sha2::Sha256;
 
 use super::PersonId;
@@ -49,7 +49,7 @@ impl Contact {
         }
     }
 
-    fn hash(self, key: &str, company: &CompanyId, text: &str) -> Option<String> {
+    pub(super) fn hash(self, key: &str, company: &CompanyId, text: &str) -> Option<String> {
         let normal = self.normal(text)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).ok()?;
         for part in [self.as_str(), company.as_str(), &normal] {
@@ -60,27 +60,16 @@ impl Contact {
     }
 }
 
-/// Keeps what a platform tells about an account. What it does not tell leaves what is known. Nothing is
-/// kept before the installation has its key.
+/// Keeps what a platform tells about an account, as a hash.
 pub(super) async fn keep(
     tx: &mut Tx,
     company: &CompanyId,
     platform: Platform,
     person: &PersonId,
-    record: &PersonRecord,
+    kind: Contact,
+    hash: &str,
 ) -> Result<(), StoreError> {
-    if record.email.is_none() && record.mobile.is_none() {
-        return Ok(());
-    }
-    let Some(key) = store::key(tx).await? else {
-        return Ok(());
-    };
-    for (kind, text) in [(Contact::Email, &record.email), (Contact::Mobile, &record.mobile)] {
-        if let Some(hash) = text.as_deref().and_then(|text| kind.hash(&key, company, text)) {
-            store::keep(tx, company, platform, person, kind, &hash).await?;
-        }
-    }
-    Ok(())
+    store::keep(tx, company, platform, person, kind, hash).await
 }
 
 /// People of the company with this e-mail address or mobile number, in the order of their ids. A number

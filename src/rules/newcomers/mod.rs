@@ -260,19 +260,19 @@ impl Rule for Newcomers {
                 "talk" => true,
                 _ => false,
             };
-            if let Some(buddy) = newcomer.buddy.as_ref().filter(|_| wants_buddy && newcomer.buddy_active) {
-                if let Some(told) = ctx.directory().person(buddy).await? {
-                    let theirs = round::lang_of(ctx, &told);
-                    let name = person.name.as_str();
-                    let message = match click.verb.as_str() {
-                        "hello" => Say::BuddyHello { name },
-                        _ => Say::BuddyTalk { name },
-                    };
-                    let part = format!("called:{buddy}");
-                    let text = Message::text(message.in_lang(theirs));
-                    let class = hutong_model::DeliveryClass::Once;
-                    ctx.tell(&part, &newcomer.app, buddy, class, text).await?;
-                }
+            if let Some(buddy) = newcomer.buddy.as_ref().filter(|_| wants_buddy && newcomer.buddy_active)
+                && let Some(told) = ctx.directory().person(buddy).await?
+            {
+                let theirs = round::lang_of(ctx, &told);
+                let name = person.name.as_str();
+                let message = match click.verb.as_str() {
+                    "hello" => Say::BuddyHello { name },
+                    _ => Say::BuddyTalk { name },
+                };
+                let part = format!("called:{buddy}");
+                let text = Message::text(message.in_lang(theirs));
+                let class = hutong_model::DeliveryClass::Once;
+                ctx.tell(&part, &newcomer.app, buddy, class, text).await?;
             }
             let text = Message::text(say.in_lang(lang));
             ctx.answer(&click.asker, AnswerPlace::Private, text)
