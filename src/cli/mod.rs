@@ -1,5 +1,6 @@
 //! The command line.
 
+mod calendar;
 pub mod check;
 mod demo;
 mod groups;
@@ -54,6 +55,18 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// The working calendar: this year's days off and worked weekends.
+    Calendar {
+        /// The configuration, see config/hutong.toml.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// A file for other calendars (RFC 5545), with the next issues of every column.
+        #[arg(long)]
+        ics: bool,
+    },
+    /// Columns: print those of a configuration as TOML.
+    #[command(subcommand)]
+    Columns(calendar::Columns),
     /// Try it without an account anywhere: three simulated platforms, the service, and a page.
     Demo(demo::DemoArguments),
     /// Run the simulated platforms alone, to develop against them.
@@ -80,6 +93,8 @@ pub fn main() -> ExitCode {
             Ok(code) if online && code == ExitCode::SUCCESS => runtime.block_on(check_online(&config, json)),
             result => result,
         },
+        Command::Calendar { config, ics } => calendar::calendar(&config, ics),
+        Command::Columns(command) => runtime.block_on(calendar::columns(&command)),
         Command::Demo(arguments) => runtime.block_on(demo::demo(&arguments)),
         Command::Simulate(arguments) => runtime.block_on(simulate::simulate(&arguments)),
     };

@@ -167,6 +167,20 @@ pub async fn move_to(
     Ok(n == 1)
 }
 
+/// Moves an open issue to another moment. False when it was not open any more.
+pub async fn set_due(tx: &mut Tx, id: i64, due_at: Timestamp) -> Result<bool, StoreError> {
+    let n = tx
+        .query(
+            "UPDATE column_issue SET due_at = $2 \
+             WHERE id = $1 AND state IN ('draft', 'pending', 'returned', 'approved', 'scheduled')",
+        )
+        .bind(id)
+        .bind(due_at)
+        .execute()
+        .await?;
+    Ok(n == 1)
+}
+
 /// Its time has passed without it. False when it was not open any more.
 pub async fn miss(tx: &mut Tx, id: i64, why: &str, now: Timestamp) -> Result<bool, StoreError> {
     let n = tx

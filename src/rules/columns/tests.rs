@@ -49,6 +49,10 @@ fn column() -> Column {
         lateness: Duration::from_secs(7200),
         on_holiday: None,
         on_makeup_workday: None,
+        quiet: Default::default(),
+        editors: vec![],
+        deputies: vec![],
+        reviewers: vec![],
         enabled: true,
     }
 }

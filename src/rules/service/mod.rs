@@ -233,7 +233,9 @@ impl Service {
     async fn health(&self, ctx: &mut Ctx, asker: &Asker) -> Result<(), RuleError> {
         let rights = rights_of(ctx.tx(), &asker.person.id).await?;
         if rights.anywhere(SEES_HEALTH) {
-            let message = full_health(ctx, &asker.person, asker.lang).await?;
+            let (now, lang) = (ctx.now(), asker.lang);
+            let more = self.others.iter().flat_map(|r| r.health_lines(now, lang)).collect();
+            let message = full_health(ctx, &asker.person, lang, more).await?;
             return ctx.answer(asker, AnswerPlace::Private, message);
         }
         let now = ctx.now();
@@ -269,13 +271,13 @@ const EXPECTED: &[Ability] = &[
     Ability::SeesRecalls,
 ];
 
-async fn full_health(ctx: &mut Ctx, person: &Person, lang: Lang) -> Result<Message, RuleError> {
+async fn full_health(ctx: &mut Ctx, person: &Person, lang: Lang, more: Vec<String>) -> Result<Message, RuleError> {
     let env = ctx.env().clone();
     let now = ctx.now();
     let mut message = Message::card(Say::HealthTitle.in_lang(lang));
     let mut clock_off: i64 = 0;
     let mut synced = Vec::new();
-    let mut lines = Vec::new();
+    let mut lines = more;
     for (id, app) in env.apps.iter().filter(|(_, a)| a.company == person.company) {
         let caps = app.adapter.capabilities();
         let last = store::last_event(ctx.tx(), id).await?;
