@@ -148,7 +148,10 @@ impl Scheduler {
                 self.sink.committed();
             }
         }
-        result.next_at = self.known.values().filter_map(|k| k.next).min();
+        // Housekeeping (`rule:~name`) is done when somebody looks, and is no reason to look.
+        let of_note = |id: &&String| !id.contains(":~");
+        let known = self.known.iter().filter(|(id, _)| of_note(id));
+        result.next_at = known.filter_map(|(_, k)| k.next).min();
         Ok(result)
     }
 

@@ -331,7 +331,7 @@ impl Rule for CalendarRule {
 
     fn schedules(&self) -> Vec<Schedule> {
         vec![Schedule {
-            id: format!("{NAME}:year"),
+            id: format!("{NAME}:~year"),
             rule: NAME.to_owned(),
             spec: Spec::Daily {
                 time: NaiveTime::from_hms_opt(9, 30, 0).unwrap_or(NaiveTime::MIN),

@@ -122,7 +122,7 @@ async fn operators_hear_daily_that_next_year_is_missing() {
         ] {
             let minute = format!("{day}T09:30");
             let body = Body::Tick {
-                schedule: "calendar:year".into(),
+                schedule: "calendar:~year".into(),
                 slot: at(&minute),
                 local: minute.clone(),
             };

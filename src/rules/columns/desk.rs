@@ -82,6 +82,24 @@ impl ColumnsRule {
         Ok(())
     }
 
+    /// The wait of an issue behind another column is over.
+    pub(super) async fn waited(&self, ctx: &mut Ctx, id: i64) -> Result<(), RuleError> {
+        let now = ctx.now();
+        let Some(issue) = issues::issue(ctx.tx(), id)
+            .await?
+            .filter(|i| i.state.open() && i.due_at <= now)
+        else {
+            return Ok(());
+        };
+        if let Some(entry) = self.entry(ctx.tx(), &issue.column).await? {
+            let zone = self.zone_of(&entry);
+            let groups = self.readers_of(ctx, &entry, zone).await?;
+            let readers = groups.into_iter().flat_map(|(_, list)| list).collect();
+            self.overdue(ctx, &entry, &issue, readers).await?;
+        }
+        Ok(crate::schedule::touch(ctx.tx()).await?)
+    }
+
     /// Issues that were spaced from another column, or that the gate let wait.
     async fn send_waiting(&self, ctx: &mut Ctx, entry: &Entry) -> Result<(), RuleError> {
         let now = ctx.now();

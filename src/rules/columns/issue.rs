@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{Datelike as _, NaiveDate, NaiveDateTime, Timelike as _};
+use chrono::{Datelike as _, NaiveDate, NaiveDateTime};
 use chrono_tz::Tz;
 use hutong_model::{Ability, Action, AppId, ButtonStyle, ChatId, Counts, DeliveryClass, Message, Receipt, Timestamp};
 
@@ -182,9 +182,7 @@ impl ColumnsRule {
             }
             return Ok(());
         }
-        // Where the desk does not look, nothing can wait for it.
-        let desk_looks = (8..19).contains(&due.minute.hour());
-        if due.home && late < LATE && desk_looks {
+        if due.home && late < LATE {
             let wait = self.behind(ctx, entry, due).await?;
             if !wait.is_zero() && self.postpone(ctx, &issue, due.slot + wait).await? {
                 return Ok(());
@@ -242,14 +240,16 @@ impl ColumnsRule {
         Ok(if shifted { SPACING * before } else { Duration::ZERO })
     }
 
-    /// Lets an issue wait until `at`; the desk sends it then.
+    /// Lets an issue wait until `at`; a schedule of its own wakes it then.
     async fn postpone(&self, ctx: &mut Ctx, issue: &Issue, at: Timestamp) -> Result<bool, RuleError> {
         let now = ctx.now();
         let key = format!("spaced:{}", issue.id);
         if !store::tell_once(ctx.tx(), &key, now).await? {
             return Ok(false);
         }
-        Ok(issues::set_due(ctx.tx(), issue.id, at).await?)
+        let moved = issues::set_due(ctx.tx(), issue.id, at).await?;
+        crate::schedule::touch(ctx.tx()).await?;
+        Ok(moved)
     }
 
     /// The issue for a local minute: what an editor has prepared, else what the pool holds now.

@@ -43,6 +43,9 @@ pub const NAME: &str = "columns";
 /// What the desk of the columns does: reminders, issues that had to wait, items that expire.
 const DESK: &str = "columns:~desk";
 
+/// With the number of an issue: the end of its wait behind another column.
+const WAITING: &str = "columns:!";
+
 /// A column with its days.
 struct Entry {
     column: Column,
@@ -198,6 +201,23 @@ impl Rule for ColumnsRule {
             if !list.is_empty() {
                 list.extend(self.desk_schedule());
             }
+            // Issues that wait behind another column: each at its own minute.
+            for issue in store::spaced(tx).await? {
+                let Some(entry) = all.iter().find(|e| e.column.id == issue.column) else {
+                    continue;
+                };
+                let zone = self.zone_of(entry);
+                if let Some(at) = crate::schedule::calendar::wall_clock(zone, issue.due_at) {
+                    list.push(Schedule {
+                        id: format!("{WAITING}{}", issue.id),
+                        rule: NAME.to_owned(),
+                        spec: Spec::Daily { time: at.time() },
+                        zone,
+                        misfire: Misfire::Once,
+                        grace: Duration::from_secs(86_400),
+                    });
+                }
+            }
             Ok(list)
         })
     }
@@ -214,6 +234,10 @@ impl Rule for ColumnsRule {
         Box::pin(async move {
             match &event.body {
                 Body::Tick { schedule, .. } if schedule == DESK => self.desk(ctx).await,
+                Body::Tick { schedule, .. } if schedule.starts_with(WAITING) => {
+                    let id = schedule.strip_prefix(WAITING).and_then(|id| id.parse().ok());
+                    self.waited(ctx, id.unwrap_or(0)).await
+                }
                 Body::Tick { schedule, slot, local } => {
                     let id = schedule.strip_prefix("columns:").unwrap_or(schedule);
                     let (id, zone) = match id.split_once('@') {

@@ -3,6 +3,7 @@
 use hutong_model::{AppId, ChatId, CompanyId, MessageId, Timestamp};
 
 use crate::directory::PersonId;
+use crate::issues::Issue;
 use crate::store::{Row, StoreError, Tx};
 
 /// Something sent in for a column.
@@ -253,6 +254,22 @@ pub async fn told(tx: &mut Tx, what: &str) -> Result<bool, StoreError> {
         .one()
         .await?;
     Ok(row.get::<i64>("n")? > 0)
+}
+
+/// Issues that wait behind another column.
+pub async fn spaced(tx: &mut Tx) -> Result<Vec<Issue>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT i.id AS id FROM column_issue i JOIN column_told t ON t.what = 'spaced:' || i.id \
+             WHERE i.state IN ('draft', 'pending', 'returned', 'approved', 'scheduled') ORDER BY i.id",
+        )
+        .all()
+        .await?;
+    let mut list = Vec::new();
+    for row in &rows {
+        list.extend(crate::issues::issue(tx, row.get("id")?).await?);
+    }
+    Ok(list)
 }
 
 /// True when a column appears half as often as it is written.
