@@ -108,6 +108,9 @@ impl Hutong {
         let key = store::signing_key(&store, now)
             .await
             .context("reading the signing key")?;
+        store::contact_key(&store, now)
+            .await
+            .context("reading the key of contact hashes")?;
         enter_roles(&store, &config, now).await.context("entering the roles")?;
         let links = Board::of(
             config
@@ -275,7 +278,8 @@ impl Hutong {
             let next = delivery.run_until_idle().await?;
             // Results of deliveries may have come back as events.
             let more = self.worker.run_until_idle().await?;
-            if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 {
+            let asked = crate::rehearse::order::run_asked(&self.config, &self.store, self.clock.as_ref()).await?;
+            if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 && asked == 0 {
                 return Ok([ticks.next_at, next].into_iter().flatten().min());
             }
         }
@@ -330,7 +334,7 @@ async fn calendar_file(
     }
 }
 
-fn calendar(config: &Checked, now: Timestamp) -> Calendar {
+pub(crate) fn calendar(config: &Checked, now: Timestamp) -> Calendar {
     Calendar {
         zone: config.company.zone,
         workdays: Arc::new(crate::calendar::workdays(&config.holidays)),
@@ -375,6 +379,18 @@ pub(crate) fn environment(config: &Checked, key: Secret, links: Board) -> Env {
             .collect(),
         public_url: config.server.public_url.clone(),
         links,
+        noise: budget(config),
+    }
+}
+
+fn budget(config: &Checked) -> crate::noise::Budget {
+    crate::noise::Budget {
+        per_day: config.limits.bot_messages_per_day,
+        groups: config.noise.groups.iter().cloned().collect(),
+        priority: config.noise.priority.clone(),
+        merge_at: config.noise.merge_at,
+        zone: config.company.zone,
+        workdays: Arc::new(crate::calendar::workdays(&config.holidays)),
     }
 }
 
@@ -401,7 +417,7 @@ fn grants(config: &Checked) -> Vec<Grant> {
     list
 }
 
-async fn enter_roles(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn enter_roles(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     sync_config_roles(&mut tx, &grants(config), now).await?;
     tx.commit().await

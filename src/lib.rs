@@ -7,6 +7,7 @@
 pub mod access;
 pub mod adapters;
 pub mod app;
+pub mod backup;
 pub mod calendar;
 pub mod cli;
 pub mod clock;
@@ -21,6 +22,8 @@ pub mod inbox;
 pub mod ingress;
 pub mod issues;
 pub mod link;
+pub mod noise;
+pub mod rehearse;
 pub mod rules;
 pub mod schedule;
 pub mod segment;

@@ -16,6 +16,9 @@ const AGAIN: Duration = Duration::from_secs(10 * 60);
 /// What events named without describing is read this often.
 const REFRESH: Duration = Duration::from_secs(5);
 
+/// Rehearsals that were asked for in a chat are looked for this often.
+const ASKED: Duration = Duration::from_secs(2);
+
 /// What a reading of one app's directory came to.
 pub type SyncOutcome = (AppId, Result<SyncReport, SyncError>);
 
@@ -99,6 +102,26 @@ pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationT
             }
         });
     }
+    let (config, store, clock, work, stop) = (
+        system.config.clone(),
+        system.store.clone(),
+        system.clock.clone(),
+        system.inbox.work.clone(),
+        cancel.clone(),
+    );
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(ASKED) => {}
+            }
+            match crate::rehearse::order::run_asked(&config, &store, clock.as_ref()).await {
+                Ok(0) => {}
+                Ok(_) => work.notify_one(),
+                Err(error) => tracing::warn!(%error, "rehearse.asked failed; it will be tried again"),
+            }
+        }
+    });
     let (store, clock, retention, cancel) = (
         system.store.clone(),
         system.clock.clone(),

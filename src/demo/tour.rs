@@ -1,4 +1,4 @@
-//! `hutong demo --tour`: the four modules at work, as a transcript. People act as on the page; every
+//! `hutong demo --tour`: the modules at work, as a transcript. People act as on the page; every
 //! line that is printed is what a simulated chat shows to somebody in it.
 
 use std::collections::{BTreeSet, HashMap};
@@ -169,6 +169,7 @@ pub async fn walk(stage: &Stage, counts: &Counts, say: &mut dyn FnMut(&str)) -> 
     tour.points().await?;
     tour.columns().await?;
     tour.report().await?;
+    tour.rehearsal().await?;
     tour.end(counts).await
 }
 
@@ -368,6 +369,25 @@ impl Tour<'_> {
             let viewer = members.first().cloned().unwrap_or_default();
             let fresh = self.t.tell(platform, &chat, &viewer)?;
             ensure!(fresh.iter().any(|i| i.bot), "no report in {key} on {platform}");
+        }
+        Ok(())
+    }
+
+    /// What the next two weeks would bring, by the command itself.
+    async fn rehearsal(&mut self) -> anyhow::Result<()> {
+        self.t.title("5 预演 · rehearsal");
+        let system = self.stage.system();
+        let options = crate::rehearse::Options {
+            days: 14,
+            from: self.stage.clock.now(),
+        };
+        let (copy, ground) = crate::rehearse::copy_of(system.store.url().map(|u| u.expose())).await?;
+        let outcome = crate::rehearse::run(&system.config, &copy, ground, options).await?;
+        copy.close().await;
+        ensure!(!outcome.entries.is_empty(), "the rehearsal lists nothing");
+        (self.t.say)("$ hutong rehearse --days 14 --config demo.toml");
+        for line in crate::rehearse::report::text(&outcome, crate::text::Lang::Zh).lines() {
+            (self.t.say)(line);
         }
         Ok(())
     }

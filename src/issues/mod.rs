@@ -30,7 +30,7 @@ use crate::store::{StoreError, Tx};
 
 pub use content::{Content, File, Piece, render, sha256_of};
 pub use store::{
-    Post, Version, at_slot, claim_post, corrected, draft, in_state, issue, last, miss, move_to, posted, posts,
+    Post, Version, at_slot, claim_posts, corrected, draft, in_state, issue, last, miss, move_to, posted, posts,
     set_content, set_due, start_sending, upcoming, version, versions,
 };
 

@@ -1,11 +1,13 @@
 //! SQL of the issues.
 
+use std::collections::BTreeSet;
+
 use hutong_model::{AppId, ChatId, MessageId, Timestamp};
 
 use super::content::{Content, sha256_of};
 use super::{Issue, State};
 use crate::directory::PersonId;
-use crate::store::{Row, StoreError, Tx};
+use crate::store::{Row, StoreError, Tx, Value, placeholders};
 
 /// An issue in one group. The row is the claim: an issue is sent to a group once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -274,20 +276,38 @@ pub async fn version(tx: &mut Tx, issue: i64, version: i64) -> Result<Option<Ver
     row.as_ref().map(read_version).transpose()
 }
 
-/// Claims an issue for a group; false when it was claimed before. The same transaction leaves the
-/// message, so the two stand or fall together.
-pub async fn claim_post(tx: &mut Tx, issue: i64, app: &AppId, chat: &ChatId) -> Result<bool, StoreError> {
-    let n = tx
-        .query(
-            "INSERT INTO column_post (issue, app, chat, state) VALUES ($1, $2, $3, 'waiting') \
-             ON CONFLICT (issue, app, chat) DO NOTHING",
-        )
-        .bind(issue)
-        .bind(app)
-        .bind(chat)
-        .execute()
-        .await?;
-    Ok(n == 1)
+/// Claims an issue for groups; returns those where it was not claimed before. The same transaction
+/// leaves the messages, so that they stand or fall together.
+pub async fn claim_posts(
+    tx: &mut Tx,
+    issue: i64,
+    chats: &[(AppId, ChatId)],
+) -> Result<BTreeSet<(AppId, ChatId)>, StoreError> {
+    let mut claimed = BTreeSet::new();
+    let mut rest = chats;
+    while !rest.is_empty() {
+        // Few sizes, so that few statements are prepared.
+        let size = [100, 20, 4, 1].into_iter().find(|n| *n <= rest.len()).unwrap_or(1);
+        let (chunk, later) = rest.split_at(size);
+        rest = later;
+        let text = format!(
+            "INSERT INTO column_post (issue, app, chat, state) VALUES {} \
+             ON CONFLICT (issue, app, chat) DO NOTHING RETURNING app, chat",
+            placeholders(size, 4)
+        );
+        let values = chunk.iter().flat_map(|(app, chat)| {
+            [
+                Value::from(issue),
+                Value::from(app),
+                Value::from(chat),
+                Value::from("waiting"),
+            ]
+        });
+        for row in tx.query(text).bind_all(values).all().await? {
+            claimed.insert((row.get("app")?, row.get("chat")?));
+        }
+    }
+    Ok(claimed)
 }
 
 /// What became of an issue in a group.

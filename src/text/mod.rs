@@ -7,8 +7,11 @@
 pub mod calendar;
 pub mod columns;
 pub mod commands;
+pub mod condition;
 pub mod groups;
+pub mod noise;
 pub mod points;
+pub mod rehearse;
 pub mod reports;
 pub mod segments;
 pub mod service;

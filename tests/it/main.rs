@@ -5,12 +5,16 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod columns;
 mod crash;
 mod door;
 mod faults;
+mod groups;
 mod hostile;
 mod links;
+mod people;
+mod rehearse;
 mod talk;
 mod tidy;

@@ -320,7 +320,6 @@ impl ColumnsRule {
         readers: &[Reader],
         moved: Option<NaiveDate>,
     ) -> Result<Vec<Reader>, RuleError> {
-        let now = ctx.now();
         let lang = ctx.env().lang;
         let mut content = self.card(ctx, issue, lang).await?;
         if let Some(of) = moved {
@@ -337,10 +336,9 @@ impl ColumnsRule {
                 .in_lang(lang),
             );
         }
-        let day = ctx.local(now).date_naive().to_string();
-        let mut sent = Vec::new();
+        let env = ctx.env().clone();
+        let mut targets: Vec<(Reader, (AppId, ChatId))> = Vec::new();
         for reader in readers {
-            let env = ctx.env().clone();
             let reader = match reader {
                 Reader::Chat(app, chat) => {
                     let (app, chat) = env.post_target(app, chat);
@@ -349,8 +347,15 @@ impl ColumnsRule {
                 person => person.clone(),
             };
             let app = reader.app().clone();
-            let Some(claim) = reader.claim() else { continue };
-            if env.app(&app).is_none() || !issues::claim_post(ctx.tx(), issue.id, &app, &claim).await? {
+            if let Some(claim) = reader.claim().filter(|_| env.app(&app).is_some()) {
+                targets.push((reader, (app, claim)));
+            }
+        }
+        let claims: Vec<(AppId, ChatId)> = targets.iter().map(|(_, claim)| claim.clone()).collect();
+        let claimed = issues::claim_posts(ctx.tx(), issue.id, &claims).await?;
+        let mut sent = Vec::new();
+        for (reader, (app, claim)) in targets {
+            if !claimed.contains(&(app.clone(), claim.clone())) {
                 continue;
             }
             let action = Action::Send {
@@ -360,9 +365,6 @@ impl ColumnsRule {
             let part = format!("issue:{app}:{claim}");
             let tag = serde_json::json!({ "issue": issue.id, "chat": claim.as_str() });
             ctx.emit_tracked(&part, &app, DeliveryClass::Once, action, tag)?;
-            if let Reader::Chat(app, chat) = &reader {
-                store::count_post(ctx.tx(), app, chat, &day).await?;
-            }
             sent.push(reader);
         }
         Ok(sent)
@@ -475,6 +477,7 @@ impl ColumnsRule {
     pub(super) async fn posted(
         &self,
         ctx: &mut Ctx,
+        app: &AppId,
         ok: bool,
         receipt: &Receipt,
         tag: &serde_json::Value,
@@ -484,11 +487,7 @@ impl ColumnsRule {
         let (Some(issue), Some(Ok(chat))) = (issue, chat) else {
             return Ok(());
         };
-        for post in issues::posts(ctx.tx(), issue, i64::MAX).await? {
-            if post.chat == chat {
-                issues::posted(ctx.tx(), issue, &post.app, &chat, receipt.message.as_ref(), ok).await?;
-            }
-        }
+        issues::posted(ctx.tx(), issue, app, &chat, receipt.message.as_ref(), ok).await?;
         Ok(())
     }
 

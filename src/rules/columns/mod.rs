@@ -222,6 +222,13 @@ impl Rule for ColumnsRule {
         })
     }
 
+    fn issue_of(&self, schedule: &str, day: chrono::NaiveDate) -> Option<chrono::NaiveDate> {
+        let id = schedule.strip_prefix("columns:")?;
+        let id = id.split('@').next().unwrap_or(id);
+        let entry = self.entries.iter().find(|e| e.column.id == id)?;
+        entry.when.issue_day(day)
+    }
+
     fn wants(&self, head: &EventHead<'_>) -> bool {
         match head.body {
             Body::Recall { .. } => true,
@@ -250,7 +257,7 @@ impl Rule for ColumnsRule {
                         None => Ok(()),
                     }
                 }
-                Body::EffectDone { ok, receipt, tag, .. } => self.posted(ctx, *ok, receipt, tag).await,
+                Body::EffectDone { ok, receipt, tag, .. } => self.posted(ctx, &event.app, *ok, receipt, tag).await,
                 Body::Recall { message, .. } => {
                     store::withdraw(ctx.tx(), &event.app, message).await?;
                     Ok(())

@@ -178,21 +178,6 @@ pub async fn votes(tx: &mut Tx, issue: i64) -> Result<i64, StoreError> {
     row.get("n")
 }
 
-/// One more message of the bot in a group on a day; returns how many there are now.
-pub async fn count_post(tx: &mut Tx, app: &AppId, chat: &ChatId, day: &str) -> Result<i64, StoreError> {
-    let row = tx
-        .query(
-            "INSERT INTO bot_post_count (app, chat, day, n) VALUES ($1, $2, $3, 1) \
-             ON CONFLICT (app, chat, day) DO UPDATE SET n = bot_post_count.n + 1 RETURNING n",
-        )
-        .bind(app)
-        .bind(chat)
-        .bind(day)
-        .one()
-        .await?;
-    row.get("n")
-}
-
 /// The groups that a group rule keeps.
 pub async fn chats_of_rule(tx: &mut Tx, rule: &str) -> Result<Vec<(AppId, ChatId)>, StoreError> {
     let rows = tx
