@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use hutong_model::{Adapter, AppId, Clock, Secret, Timestamp};
+use hutong_model::{Adapter, AppId, BoxFuture, Clock, Secret, Timestamp};
 use rand::Rng as _;
 use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::store::{Grant, Subject, sync_config_roles};
 use crate::access::token::Signer;
-use crate::cli::check::dates;
 use crate::config::{Checked, Language, Who};
 use crate::delivery::{Delivery, DeliveryMetrics, DeliveryOptions};
 use crate::dispatch::{Ages, Dispatcher};
@@ -34,8 +33,8 @@ use crate::link::board::Board;
 use crate::rules::columns::when::Calendar;
 use crate::rules::service::Service;
 use crate::rules::{App, Env, Rule};
-use crate::schedule::Scheduler;
-use crate::store::{Dialect, Store, StoreError, StoreOptions};
+use crate::schedule::{Schedule, ScheduleSource, Scheduler};
+use crate::store::{Dialect, Store, StoreError, StoreOptions, Tx};
 use crate::text::Lang;
 use crate::trace::Trace;
 
@@ -60,6 +59,21 @@ pub struct Hutong {
     effects: Arc<Notify>,
     /// Taken by [`Hutong::start`]; stepped by [`Hutong::settle`].
     driven: Mutex<Option<Driven>>,
+}
+
+/// What the rules keep in the database.
+struct StoredSchedules(Vec<Arc<dyn Rule>>);
+
+impl ScheduleSource for StoredSchedules {
+    fn stored<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Vec<Schedule>, StoreError>> {
+        Box::pin(async move {
+            let mut list = Vec::new();
+            for rule in &self.0 {
+                list.extend(rule.stored_schedules(tx).await?);
+            }
+            Ok(list)
+        })
+    }
 }
 
 struct Driven {
@@ -149,7 +163,8 @@ impl Hutong {
             },
         );
         let schedules = rules.iter().flat_map(|r| r.schedules()).collect();
-        let scheduler = Scheduler::new(store.clone(), schedules, sink, clock.clone());
+        let scheduler = Scheduler::new(store.clone(), schedules, sink, clock.clone())
+            .with_source(Arc::new(StoredSchedules(rules.clone())));
         let work_metrics = Arc::new(WorkMetrics::default());
         let worker = Arc::new(Worker {
             store: store.clone(),
@@ -196,8 +211,17 @@ impl Hutong {
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .with_state(self.store.clone());
+        let calendar = Router::new()
+            .route("/calendar/{token}", get(calendar_file))
+            .with_state((
+                self.config.clone(),
+                self.store.clone(),
+                self.env.clone(),
+                self.clock.clone(),
+            ));
         ingress::router(self.ingress.clone())
             .merge(health)
+            .merge(calendar)
             .merge(metrics::router(self))
     }
 
@@ -278,10 +302,45 @@ async fn ready(State(store): State<Store>) -> (StatusCode, &'static str) {
     }
 }
 
+type CalendarState = (Arc<Checked>, Store, Arc<ArcSwap<Env>>, Arc<dyn Clock>);
+
+/// The calendar as a file, for whoever holds a link that the bot has given out.
+async fn calendar_file(
+    State((config, store, env, clock)): State<CalendarState>,
+    axum::extract::Path(token): axum::extract::Path<String>,
+) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    let now = clock.now();
+    let token = token.strip_suffix(".ics").unwrap_or(&token);
+    let good = env
+        .load()
+        .signer
+        .read(token, now)
+        .is_ok_and(|t| t.rule == crate::rules::calendar::NAME && t.verb == "ics");
+    if !good {
+        return (StatusCode::NOT_FOUND, "ask the bot for a new link\n").into_response();
+    }
+    let entered = async {
+        let mut tx = store.begin().await?;
+        crate::calendar::store::shared(&mut tx).await
+    };
+    match entered.await {
+        Ok(entered) => {
+            let text = crate::calendar::ics::of(&config, &entered, now);
+            (
+                [(axum::http::header::CONTENT_TYPE, "text/calendar; charset=utf-8")],
+                text,
+            )
+                .into_response()
+        }
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response(),
+    }
+}
+
 pub(crate) fn calendar(config: &Checked, now: Timestamp) -> Calendar {
     Calendar {
         zone: config.company.zone,
-        workdays: Arc::new(dates::workdays(&config.holidays)),
+        workdays: Arc::new(crate::calendar::workdays(&config.holidays)),
         on_holiday: config.schedule.on_holiday,
         on_makeup_workday: config.schedule.on_makeup_workday,
         today: crate::rules::local(config.company.zone, now).date_naive(),
@@ -334,7 +393,7 @@ fn budget(config: &Checked) -> crate::noise::Budget {
         priority: config.noise.priority.clone(),
         merge_at: config.noise.merge_at,
         zone: config.company.zone,
-        workdays: Arc::new(dates::workdays(&config.holidays)),
+        workdays: Arc::new(crate::calendar::workdays(&config.holidays)),
     }
 }
 

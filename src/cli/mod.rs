@@ -1,6 +1,7 @@
 //! The command line.
 
 mod backup;
+mod calendar;
 pub mod check;
 mod demo;
 mod groups;
@@ -60,6 +61,18 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// The working calendar: this year's days off and worked weekends.
+    Calendar {
+        /// The configuration, see config/hutong.toml.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// A file for other calendars (RFC 5545), with the next issues of every column.
+        #[arg(long)]
+        ics: bool,
+    },
+    /// Columns: print those of a configuration as TOML.
+    #[command(subcommand)]
+    Columns(calendar::Columns),
     /// List every message that the bot would send in the next days, without sending any.
     /// Exit code 1 when something would be dropped, or a budget or quota exceeded.
     Rehearse(rehearse::RehearseArguments),
@@ -91,6 +104,8 @@ pub fn main() -> ExitCode {
             Ok(code) if online && code == ExitCode::SUCCESS => runtime.block_on(check_online(&config, json)),
             result => result,
         },
+        Command::Calendar { config, ics } => calendar::calendar(&config, ics),
+        Command::Columns(command) => runtime.block_on(calendar::columns(&command)),
         Command::Rehearse(arguments) => runtime.block_on(rehearse::run(&arguments)),
         Command::Demo(arguments) => runtime.block_on(demo::demo(&arguments)),
         Command::Simulate(arguments) => runtime.block_on(simulate::simulate(&arguments)),

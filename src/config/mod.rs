@@ -71,6 +71,7 @@ mod source;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use crate::calendar::CalendarConfig;
 pub use app::App;
 pub use chat_link::ChatLink;
 pub use env::{Environment, FixedEnvironment, ProcessEnvironment};
@@ -82,7 +83,9 @@ pub use problem::{Problem, Problems};
 pub use reader::{Ids, Reader};
 pub use role::{RoleGrant, Who};
 pub use rules::RulesConfig;
-pub use schedule_spec::{NthWorkday, ScheduleSpec, cron_form, parse_time, parse_weekday, weekday_zh};
+pub use schedule_spec::{
+    NthWorkday, ScheduleSpec, cron_form, parse_nth_weekday, parse_time, parse_weekday, weekday_zh,
+};
 pub use section::Section;
 pub use service::{
     Company, HolidayFile, Holidays, Language, Limits, Log, LogFormat, LogLevel, MetricsFor, Misfire, Network,
@@ -109,6 +112,7 @@ pub struct Checked {
     pub retention: Retention,
     pub schedule: ScheduleDefaults,
     pub holidays: Holidays,
+    pub calendar: CalendarConfig,
     /// In the order of the file.
     pub apps: Vec<App>,
     pub roles: Vec<RoleGrant>,
@@ -202,7 +206,8 @@ impl<'a> Loader<'a> {
         let noise = root.always();
         let retention = root.always();
         let schedule = root.always();
-        let holidays = root.always();
+        let holidays = root.always::<Holidays>();
+        let calendar = root.always::<CalendarConfig>();
         let context = app::AppContext {
             platforms: self.platforms,
             company: match &company {
@@ -216,6 +221,9 @@ impl<'a> Loader<'a> {
         let chat_links = root.many();
         let identity = root.always();
         let rules = RulesConfig::read(root);
+        let (mut holidays, calendar) = (holidays?, calendar?);
+        holidays.national.clone_from(&calendar.national);
+        holidays.days_off.clone_from(&calendar.days_off);
         Some(Checked {
             server: server?,
             store: store?,
@@ -225,7 +233,8 @@ impl<'a> Loader<'a> {
             noise: noise?,
             retention: retention?,
             schedule: schedule?,
-            holidays: holidays?,
+            holidays,
+            calendar,
             apps: apps?,
             roles: roles?,
             chat_links: chat_links?,
@@ -239,7 +248,7 @@ impl<'a> Loader<'a> {
 fn schedule_form(spec: &ScheduleSpec) -> Result<(), String> {
     match spec {
         ScheduleSpec::Cron(text) => cron_form(text),
-        ScheduleSpec::Weekly { .. } | ScheduleSpec::Monthly { .. } | ScheduleSpec::NthWorkday { .. } => Ok(()),
+        _ => Ok(()),
     }
 }
 

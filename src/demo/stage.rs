@@ -194,7 +194,7 @@ impl Stage {
 
         let trace = Trace::keeping();
         let system = build(&platforms, trace.clone()).await?;
-        let workdays = dates::workdays(&system.config.holidays);
+        let workdays = crate::calendar::workdays(&system.config.holidays);
         let behind = Arc::new(Behind::new(
             trace.clone(),
             system.store.clone(),

@@ -11,7 +11,6 @@ use super::adapter::Rehearsing;
 use super::run::Cause;
 use super::store::{self, Ready};
 use super::{Entry, Moved, Place, Problem, QuotaUse, RateUse};
-use crate::cli::check::dates;
 use crate::config::Checked;
 use crate::delivery::limits::{Caller, Permit, Priority};
 use crate::delivery::{Limiter, LimiterConfig, retry};
@@ -103,7 +102,7 @@ impl Judge<'_> {
     pub async fn judge(&self, raw: Vec<Raw>, ticks: &HashMap<String, Cause>) -> Result<Outcome, StoreError> {
         let groups = store::groups(self.copy).await?;
         let names = store::names(self.copy).await?;
-        let days_off = dates::workdays(&self.config.holidays);
+        let days_off = crate::calendar::workdays(&self.config.holidays);
         let mut outcome = Outcome::default();
         let mut calls: BTreeMap<AppId, Vec<Called>> = BTreeMap::new();
         let left = self.leave(&raw, &mut calls);

@@ -2,6 +2,7 @@
 //! and the directory, and writes its own tables and effects, all in one transaction. It knows no
 //! platform, no clock and no network.
 
+pub mod calendar;
 pub mod columns;
 mod ctx;
 pub mod directory;
@@ -21,13 +22,13 @@ pub mod testkit;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use hutong_model::{BoxFuture, Event, EventHead, Message};
+use hutong_model::{BoxFuture, Event, EventHead, Message, Timestamp};
 
 use crate::commands::{Call, Click, CommandSpec};
 use crate::config::Checked;
 use crate::directory::Person;
 use crate::schedule::{CronError, Schedule};
-use crate::store::StoreError;
+use crate::store::{StoreError, Tx};
 use crate::text::Lang;
 
 use columns::when::Calendar;
@@ -64,12 +65,12 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
     if let Some(points) = &sections.points {
         rules.push(Arc::new(points::PointsRule::new(points.clone(), calendar.zone)));
     }
-    if !sections.columns.is_empty() {
-        rules.push(Arc::new(columns::ColumnsRule::new(
-            sections.columns.clone(),
-            calendar.clone(),
-        )?));
-    }
+    let work_calendar = Arc::new(crate::calendar::WorkCalendar::of(config));
+    let columns = columns::ColumnsRule::new(sections.columns.clone(), calendar.clone())?
+        .with_work(work_calendar.clone())
+        .with_segments(sections.segments.clone());
+    rules.push(Arc::new(columns));
+    rules.push(Arc::new(self::calendar::CalendarRule::new(work_calendar)));
     if let Some(report) = &sections.report {
         rules.push(Arc::new(reports::ReportsRule::new(report.clone(), calendar.clone())?));
     }
@@ -125,6 +126,17 @@ pub trait Rule: Send + Sync {
         _person: &'a Person,
         _lang: Lang,
     ) -> BoxFuture<'a, Result<Vec<String>, RuleError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// What this rule adds to `/health` for operators: short lines about what it lacks.
+    fn health_lines(&self, _now: Timestamp, _lang: Lang) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Schedules that stand in the database (made or changed in a chat), beside [`Rule::schedules`].
+    /// Read again whenever [`crate::schedule::touch`] was called.
+    fn stored_schedules<'a>(&'a self, _tx: &'a mut Tx) -> BoxFuture<'a, Result<Vec<Schedule>, StoreError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 

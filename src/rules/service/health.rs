@@ -35,8 +35,13 @@ const EXPECTED: &[Ability] = &[
     Ability::SeesRecalls,
 ];
 
-/// All apps in a few lines.
-pub async fn overview(ctx: &mut Ctx, person: &Person, lang: Lang) -> Result<Message, RuleError> {
+/// All apps in a few lines, and what other rules have to say (`more`).
+pub async fn overview(
+    ctx: &mut Ctx,
+    person: &Person,
+    lang: Lang,
+    more: Vec<String>,
+) -> Result<Message, RuleError> {
     let env = ctx.env().clone();
     let now = ctx.now();
     let mut message = Message::card(Say::HealthTitle.in_lang(lang));
@@ -99,13 +104,14 @@ pub async fn overview(ctx: &mut Ctx, person: &Person, lang: Lang) -> Result<Mess
         }
     }
     // Title, apps, perhaps a line for those who found no place, and three lines of the service.
-    let room = help::MAX_LINES - 4;
+    let room = (help::MAX_LINES - 4).saturating_sub(more.len()).max(1);
     if lines.len() > room {
         let left: Vec<&str> = names.iter().skip(room - 1).map(String::as_str).collect();
         lines.truncate(room - 1);
         let apps = left.join("、");
         lines.push(More::MoreApps { apps: &apps }.in_lang(lang));
     }
+    lines.extend(more);
     let counts = store::counts(ctx.tx()).await?;
     lines.push(
         Say::HealthQueues {

@@ -242,7 +242,11 @@ impl Service {
         if rights.anywhere(SEES_HEALTH) {
             let message = match app {
                 Some(typed) => health::of_app(ctx, &asker.person, typed, asker.lang).await?,
-                None => health::overview(ctx, &asker.person, asker.lang).await?,
+                None => {
+                    let (now, lang) = (ctx.now(), asker.lang);
+                    let more = self.others.iter().flat_map(|r| r.health_lines(now, lang)).collect();
+                    health::overview(ctx, &asker.person, lang, more).await?
+                }
             };
             return ctx.answer(asker, AnswerPlace::Private, message);
         }
