@@ -36,12 +36,7 @@ const EXPECTED: &[Ability] = &[
 ];
 
 /// All apps in a few lines, and what other rules have to say (`more`).
-pub async fn overview(
-    ctx: &mut Ctx,
-    person: &Person,
-    lang: Lang,
-    more: Vec<String>,
-) -> Result<Message, RuleError> {
+pub async fn overview(ctx: &mut Ctx, person: &Person, lang: Lang, more: Vec<String>) -> Result<Message, RuleError> {
     let env = ctx.env().clone();
     let now = ctx.now();
     let mut message = Message::card(Say::HealthTitle.in_lang(lang));
