@@ -139,6 +139,8 @@ impl Hutong {
             sink.clone(),
             DeliveryOptions {
                 companies: config.apps.iter().map(|a| (a.id.clone(), a.company.clone())).collect(),
+                // One process owns a SQLite file; on PostgreSQL there may be others.
+                share_limits: store.dialect() == Dialect::Postgres,
                 ..DeliveryOptions::default()
             },
         );

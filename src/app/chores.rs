@@ -119,6 +119,9 @@ pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationT
             if let Err(error) = crate::delivery::store::prune(&store, now, retention.outbox).await {
                 tracing::warn!(%error, "retention.outbox failed; it will be tried again");
             }
+            if let Err(error) = crate::delivery::limits::store::prune(&store, now).await {
+                tracing::warn!(%error, "retention.limits failed; it will be tried again");
+            }
             if let Err(error) = crate::schedule::store::prune(&store, now, retention.inbox).await {
                 tracing::warn!(%error, "retention.schedule failed; it will be tried again");
             }
