@@ -31,6 +31,7 @@ use crate::inbox::{Inbox, InboxOptions};
 use crate::ingress::{self, InFlight, Ingress, IngressMetrics};
 use crate::link::Links;
 use crate::link::board::Board;
+use crate::quota::Quotas;
 use crate::rules::columns::when::Calendar;
 use crate::rules::service::Service;
 use crate::rules::{App, Env, Rule};
@@ -53,6 +54,7 @@ pub struct Hutong {
     pub trace: Trace,
     pub work_metrics: Arc<WorkMetrics>,
     pub delivery_metrics: Arc<DeliveryMetrics>,
+    pub quotas: Quotas,
     /// How the long connections stand.
     pub links: Board,
     worker: Arc<Worker>,
@@ -126,6 +128,13 @@ impl Hutong {
             },
         ));
 
+        let quotas = Quotas::of(
+            config
+                .apps
+                .iter()
+                .map(|a| (a.id.clone(), a.company.clone(), a.adapter.clone())),
+        );
+        quotas.read(&store, now).await.context("reading the monthly quotas")?;
         let effects = Arc::new(Notify::new());
         let sink = Arc::new(InboxSink::new(inbox.work.clone()));
         let adapters: HashMap<AppId, Arc<dyn Adapter>> =
@@ -179,6 +188,7 @@ impl Hutong {
             trace,
             work_metrics,
             delivery_metrics: delivery.metrics.clone(),
+            quotas,
             links,
             worker,
             effects,
@@ -254,6 +264,7 @@ impl Hutong {
             // Results of deliveries may have come back as events.
             let more = self.worker.run_until_idle().await?;
             if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 {
+                self.quotas.write(&self.store, self.clock.now()).await?;
                 return Ok([ticks.next_at, next].into_iter().flatten().min());
             }
         }

@@ -19,6 +19,7 @@ pub mod ids;
 pub mod inbox;
 pub mod ingress;
 pub mod link;
+pub mod quota;
 pub mod rules;
 pub mod schedule;
 pub mod segment;

@@ -16,6 +16,11 @@ const AGAIN: Duration = Duration::from_secs(10 * 60);
 /// What events named without describing is read this often.
 const REFRESH: Duration = Duration::from_secs(5);
 
+/// Calls of a monthly quota are written down this often.
+const COUNTED: Duration = Duration::from_secs(5);
+/// And kept so long.
+const QUOTA_KEEP: Duration = Duration::from_secs(400 * 24 * 3600);
+
 /// What a reading of one app's directory came to.
 pub type SyncOutcome = (AppId, Result<SyncReport, SyncError>);
 
@@ -99,6 +104,28 @@ pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationT
             }
         });
     }
+    if !system.quotas.is_empty() {
+        let (store, clock, quotas, cancel) = (
+            system.store.clone(),
+            system.clock.clone(),
+            system.quotas.clone(),
+            cancel.clone(),
+        );
+        tasks.spawn(async move {
+            loop {
+                let last = tokio::select! {
+                    () = cancel.cancelled() => true,
+                    () = tokio::time::sleep(COUNTED) => false,
+                };
+                if let Err(error) = quotas.write(&store, clock.now()).await {
+                    tracing::warn!(%error, "quota.write failed; it will be tried again");
+                }
+                if last {
+                    return;
+                }
+            }
+        });
+    }
     let (store, clock, retention, cancel) = (
         system.store.clone(),
         system.clock.clone(),
@@ -121,6 +148,9 @@ pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationT
             }
             if let Err(error) = crate::delivery::limits::store::prune(&store, now).await {
                 tracing::warn!(%error, "retention.limits failed; it will be tried again");
+            }
+            if let Err(error) = crate::quota::store::prune(&store, now - QUOTA_KEEP).await {
+                tracing::warn!(%error, "retention.quota failed; it will be tried again");
             }
             if let Err(error) = crate::schedule::store::prune(&store, now, retention.inbox).await {
                 tracing::warn!(%error, "retention.schedule failed; it will be tried again");

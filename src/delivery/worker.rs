@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hutong_model::{Adapter, AppId, Clock, LimitRule, Outcome, Receipt, Timestamp};
+use hutong_model::{Adapter, AppId, Clock, DeliveryClass, LimitRule, Outcome, Receipt, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::Notify;
@@ -308,6 +308,7 @@ impl Delivery {
                 // Where calls travel over a long connection that is down or in another process,
                 // rows wait for it, or for the replica that holds it, and lose no attempt.
                 let can_deliver = door.adapter.can_deliver();
+                let quota = door.adapter.quota().map(|book| book.usage(now));
                 let (all, bulk) = used.entry(app.clone()).or_default();
                 let mut after = i64::MIN;
                 for _ in 0..PAGES {
@@ -328,6 +329,16 @@ impl Delivery {
                             plan.end.push((row, Next::Rejected));
                             continue;
                         };
+                        match (&quota, row.class) {
+                            // The rest of the month is for what matters more.
+                            (Some(quota), DeliveryClass::Hint) if quota.low() => {
+                                plan.end.push((row, Next::Dropped));
+                                continue;
+                            }
+                            // A card shows its newest state when calls are to be had again.
+                            (Some(quota), DeliveryClass::State) if quota.used_up => continue,
+                            _ => {}
+                        }
                         let full = free == 0 || *all >= per_app || (!interactive && *bulk >= per_bulk);
                         if !can_deliver || full || lanes.contains(&row.lane) {
                             continue;

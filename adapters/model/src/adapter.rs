@@ -13,6 +13,7 @@ use crate::event::{Attachment, Body};
 use crate::ids::{AppId, CompanyId, DepartmentId, MessageId, Platform, UserId};
 use crate::link::Link;
 use crate::outcome::{CallError, Outcome};
+use crate::quota::QuotaBook;
 use crate::secret::Secret;
 use crate::stats::{ChatRecord, StatRow, StatScope};
 
@@ -159,6 +160,11 @@ pub trait Adapter: Send + Sync {
     /// travel over a long connection that another replica holds, or that is down.
     fn can_deliver(&self) -> bool {
         true
+    }
+
+    /// The count of the calls that the platform sells by the month; `None` where it does not.
+    fn quota(&self) -> Option<&dyn QuotaBook> {
+        None
     }
 
     /// Asks one by one whether everything the app needs is set up (`check --online`). `callback` is

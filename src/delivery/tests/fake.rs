@@ -8,7 +8,7 @@ use std::time::Duration;
 use hutong_model::{
     Action, ActionKind, Adapter, AppId, Body, BoxFuture, CallError, Capabilities, Clock as _, DeliveryClass,
     DepartmentId, DepartmentRecord, EventId, LimitRule, LimitScope, Limits, ManualClock, MessageId, Outcome, Page,
-    PersonRecord, Platform, Prepared, RawRequest, Receipt, Received, Rejection, RenderError, Timestamp, UserId,
+    PersonRecord, Platform, Prepared, QuotaBook, QuotaCount, QuotaUse, RawRequest, Receipt, Received, Rejection, RenderError, Timestamp, UserId,
 };
 use tokio::sync::Notify;
 
@@ -50,6 +50,19 @@ pub struct Fake {
     gate: Notify,
     /// Its calls travel over a connection that is not here.
     away: AtomicBool,
+    /// What it says about a monthly quota.
+    pub month: Mutex<QuotaUse>,
+}
+
+impl QuotaBook for Fake {
+    fn usage(&self, _: Timestamp) -> QuotaUse {
+        self.month.lock().unwrap().clone()
+    }
+    fn drain(&self, _: Timestamp) -> Vec<QuotaCount> {
+        Vec::new()
+    }
+    fn give_back(&self, _: Vec<QuotaCount>) {}
+    fn learn(&self, _: Timestamp, _: &str, _: u64, _: bool) {}
 }
 
 impl Fake {
@@ -166,6 +179,9 @@ impl Adapter for Fake {
     fn deliver<'a>(&'a self, prepared: &'a Prepared, key: &'a str) -> BoxFuture<'a, Outcome> {
         Box::pin(self.answer(prepared, key))
     }
+    fn quota(&self) -> Option<&dyn QuotaBook> {
+        Some(self)
+    }
     fn can_deliver(&self) -> bool {
         !self.away.load(Ordering::SeqCst)
     }
@@ -251,6 +267,12 @@ impl Bench {
             log: Mutex::default(),
             gate: Notify::new(),
             away: AtomicBool::new(false),
+            month: Mutex::new(QuotaUse {
+                month: "2026-11".into(),
+                calls: 0,
+                limit: None,
+                used_up: false,
+            }),
         };
         Self {
             store: store.clone(),

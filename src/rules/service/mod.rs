@@ -314,6 +314,12 @@ async fn full_health(ctx: &mut Ctx, person: &Person, lang: Lang) -> Result<Messa
             line.push_str(" · ");
             line.push_str(&Say::HealthMissing(missing).in_lang(lang));
         }
+        if let Some(quota) = app.adapter.quota().map(|book| book.usage(now))
+            && (quota.limit.is_some() || quota.used_up)
+        {
+            line.push_str(" · ");
+            line.push_str(&Say::HealthQuota(quota).in_lang(lang));
+        }
         lines.push(line);
         if caps.can(Ability::ListPeople) {
             synced.extend(store::last_sync(ctx.tx(), id).await?);
