@@ -22,8 +22,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::store::{Grant, Subject, sync_config_roles};
 use crate::access::token::Signer;
+use crate::alert::Alerts;
 use crate::cli::check::dates;
 use crate::config::{Checked, Language, Who};
+use crate::delivery::reconcile::Reconciler;
 use crate::delivery::{Delivery, DeliveryMetrics, DeliveryOptions};
 use crate::dispatch::{Ages, Dispatcher};
 use crate::inbox::worker::{InboxSink, Pace, WorkMetrics, Worker};
@@ -55,6 +57,10 @@ pub struct Hutong {
     pub work_metrics: Arc<WorkMetrics>,
     pub delivery_metrics: Arc<DeliveryMetrics>,
     pub quotas: Quotas,
+    /// Tells operators when an app does not hear or cannot speak.
+    pub alerts: Alerts,
+    /// Settles messages in doubt by reading chats.
+    pub reconciler: Reconciler,
     /// How the long connections stand.
     pub links: Board,
     worker: Arc<Worker>,
@@ -154,7 +160,9 @@ impl Hutong {
             },
         );
         let schedules = rules.iter().flat_map(|r| r.schedules()).collect();
-        let scheduler = Scheduler::new(store.clone(), schedules, sink, clock.clone());
+        let scheduler = Scheduler::new(store.clone(), schedules, sink.clone(), clock.clone());
+        let reconciler = Reconciler::new(store.clone(), adapters.clone(), sink, effects.clone());
+        let alerts = Alerts::new(store.clone(), env.clone(), effects.clone());
         let work_metrics = Arc::new(WorkMetrics::default());
         let worker = Arc::new(Worker {
             store: store.clone(),
@@ -189,6 +197,8 @@ impl Hutong {
             work_metrics,
             delivery_metrics: delivery.metrics.clone(),
             quotas,
+            alerts,
+            reconciler,
             links,
             worker,
             effects,
@@ -263,9 +273,13 @@ impl Hutong {
             let next = delivery.run_until_idle().await?;
             // Results of deliveries may have come back as events.
             let more = self.worker.run_until_idle().await?;
+            let settled = self.reconciler.look(self.clock.now()).await?;
+            if settled.changed() {
+                continue;
+            }
             if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 {
                 self.quotas.write(&self.store, self.clock.now()).await?;
-                return Ok([ticks.next_at, next].into_iter().flatten().min());
+                return Ok([ticks.next_at, next, settled.next_at].into_iter().flatten().min());
             }
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod adapters;
+pub mod alert;
 pub mod app;
 pub mod cli;
 pub mod clock;

@@ -20,6 +20,7 @@
 //! | `held` | kept back after a restore | `ready` by an operator |
 
 pub mod limits;
+pub mod reconcile;
 pub mod retry;
 pub mod store;
 mod worker;

@@ -623,7 +623,7 @@ pub async fn resend(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, Store
     // A rule that was already told "unknown" is not told a second time.
     let changed = tx
         .query(
-            "UPDATE outbox SET state = 'ready', attempts = 0, next_at = $2, hold_until = NULL, done_at = NULL, \
+            "UPDATE outbox SET state = 'ready', attempts = 0, next_at = $2, hold_until = NULL, done_at = NULL, absent_at = NULL, \
              wants_result = CASE WHEN state = 'unknown' THEN FALSE ELSE wants_result END, \
              expires_at = $2 + CASE WHEN class = 'once' THEN $3 WHEN class = 'state' THEN $4 ELSE $5 END \
              WHERE id = $1 AND state IN ('needs_decision', 'unknown', 'held')",
@@ -640,19 +640,21 @@ pub async fn resend(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, Store
 
 /// "It has arrived": recorded as sent, and its rule is told so.
 pub async fn settle(tx: &mut Tx, sink: &dyn EffectSink, id: &str, now: Timestamp) -> Result<bool, StoreError> {
-    decide(tx, sink, id, true, now).await
+    decide(tx, sink, id, Some(&Receipt::default()), "settled", now).await
 }
 
 /// "Leave it": never sent again.
 pub async fn abandon(tx: &mut Tx, sink: &dyn EffectSink, id: &str, now: Timestamp) -> Result<bool, StoreError> {
-    decide(tx, sink, id, false, now).await
+    decide(tx, sink, id, None, "abandoned", now).await
 }
 
+/// `arrived` is the receipt of what has arrived.
 async fn decide(
     tx: &mut Tx,
     sink: &dyn EffectSink,
     id: &str,
-    arrived: bool,
+    arrived: Option<&Receipt>,
+    code: &'static str,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let sql = format!(
@@ -662,27 +664,139 @@ async fn decide(
         return Ok(false);
     };
     let (row, state): (Claimable, String) = (read(&found)?, found.get("state")?);
-    let (to, code) = if arrived {
-        ("sent", "settled")
-    } else {
-        ("dropped", "abandoned")
-    };
+    let to = if arrived.is_some() { "sent" } else { "dropped" };
+    let receipt = arrived
+        .filter(|receipt| **receipt != Receipt::default())
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(|e| StoreError::Broken(e.to_string()))?;
     let changed = tx
-        .query("UPDATE outbox SET state = $2, code = $3, done_at = $4, hold_until = NULL WHERE id = $1 AND state = $5")
+        .query(
+            "UPDATE outbox SET state = $2, code = $3, done_at = $4, hold_until = NULL, receipt = COALESCE($6, receipt) \
+             WHERE id = $1 AND state = $5",
+        )
         .bind(id)
         .bind(to)
         .bind(code)
         .bind(now)
         .bind(&state)
+        .bind(receipt)
         .execute()
         .await?;
-    if changed == 1 && !arrived {
+    if changed == 1 && arrived.is_none() {
         drop_rest(tx, &row, now).await?;
     }
     if changed == 1 && row.wants_result && state != "unknown" {
-        tell(tx, sink, &row, arrived, Some(code), None, now).await?;
+        tell(tx, sink, &row, arrived.is_some(), Some(code), arrived, now).await?;
     }
     Ok(changed == 1)
+}
+
+// ---------------------------------------------------------------- messages in doubt
+
+/// A message that waits for a decision, and the time in which it may have arrived.
+#[derive(Debug, Clone)]
+pub(super) struct Doubt {
+    pub row: Claimable,
+    /// The first attempt began.
+    pub first: Timestamp,
+    /// The last one had certainly left us.
+    pub last: Timestamp,
+    /// It was looked for then, and was not there.
+    pub absent_at: Option<Timestamp>,
+}
+
+/// Messages that wait for a decision, oldest first. An attempt that nobody reported the end of may
+/// have gone on for a minute.
+pub(super) async fn doubts(store: &Store, limit: usize) -> Result<Vec<Doubt>, StoreError> {
+    let rows = store
+        .query(format!(
+            "SELECT {FIELDS}, o.absent_at, \
+             (SELECT MIN(a.started_at) FROM outbox_attempt a WHERE a.outbox_id = o.id) AS first_at, \
+             (SELECT MAX(COALESCE(a.ended_at, a.started_at + 60000)) FROM outbox_attempt a WHERE a.outbox_id = o.id) AS last_at \
+             FROM outbox o WHERE o.state = 'needs_decision' ORDER BY o.seq LIMIT $1"
+        ))
+        .bind(limit)
+        .all()
+        .await?;
+    let mut list = Vec::with_capacity(rows.len());
+    for found in &rows {
+        let (first, last): (Option<Timestamp>, Option<Timestamp>) = (found.get("first_at")?, found.get("last_at")?);
+        let (Some(first), Some(last)) = (first, last) else {
+            continue;
+        };
+        list.push(Doubt {
+            row: read(found)?,
+            first,
+            last,
+            absent_at: found.get("absent_at")?,
+        });
+    }
+    Ok(list)
+}
+
+/// What is accounted for: receipts of an app since a time.
+pub(super) async fn receipts_since(store: &Store, app: &AppId, since: Timestamp) -> Result<Vec<Receipt>, StoreError> {
+    let rows = store
+        .query("SELECT receipt FROM outbox WHERE app = $1 AND receipt IS NOT NULL AND done_at >= $2")
+        .bind(app)
+        .bind(since)
+        .all()
+        .await?;
+    let mut list = Vec::with_capacity(rows.len());
+    for row in &rows {
+        list.extend(serde_json::from_str(&row.get::<String>("receipt")?));
+    }
+    Ok(list)
+}
+
+/// Other messages of the same lane that may have arrived in a span without our knowing.
+pub(super) async fn rivals(
+    store: &Store,
+    row: &Claimable,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<i64, StoreError> {
+    let found = store
+        .query(
+            "SELECT COUNT(*) AS n FROM outbox o WHERE o.lane = $1 AND o.id <> $2 AND o.receipt IS NULL \
+             AND EXISTS (SELECT 1 FROM outbox_attempt a WHERE a.outbox_id = o.id AND a.started_at <= $4 \
+             AND COALESCE(a.ended_at, a.started_at + 60000) >= $3 AND COALESCE(a.outcome, 'unknown') = 'unknown')",
+        )
+        .bind(&row.lane)
+        .bind(&row.id)
+        .bind(from)
+        .bind(until)
+        .one()
+        .await?;
+    found.get("n")
+}
+
+/// It stands in the chat.
+pub(super) async fn found(
+    tx: &mut Tx,
+    sink: &dyn EffectSink,
+    id: &str,
+    receipt: &Receipt,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    decide(tx, sink, id, Some(receipt), "reconciled", now).await
+}
+
+/// It does not stand in the chat, and is not worth sending any more.
+pub(super) async fn too_late(tx: &mut Tx, sink: &dyn EffectSink, id: &str, now: Timestamp) -> Result<bool, StoreError> {
+    decide(tx, sink, id, None, "expired", now).await
+}
+
+/// It did not stand in the chat at a first look.
+pub(super) async fn absent(store: &Store, id: &str, now: Timestamp) -> Result<(), StoreError> {
+    store
+        .query("UPDATE outbox SET absent_at = $2 WHERE id = $1 AND state = 'needs_decision' AND absent_at IS NULL")
+        .bind(id)
+        .bind(now)
+        .execute()
+        .await
+        .map(|_| ())
 }
 
 /// After a backup was restored: rows older than `before` wait for an operator instead of leaving

@@ -4,6 +4,7 @@
 //! arguments and one exhaustive `match` per language, so that a missing translation does not
 //! compile. Names of commands, in both languages, are in [`commands`].
 
+pub mod alerts;
 pub mod columns;
 pub mod commands;
 pub mod groups;

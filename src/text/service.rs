@@ -291,10 +291,7 @@ impl Say {
                 format!("cannot: {}", parts.join(", "))
             }
             Say::HealthQuota(quota) => match (quota.used_up, quota.left(), quota.limit) {
-                (true, ..) => format!(
-                    "calls of {} used up: buy a package or wait for next month",
-                    quota.month
-                ),
+                (true, ..) => format!("calls of {} used up: buy a package or wait for next month", quota.month),
                 (_, Some(left), Some(limit)) if quota.low() => {
                     format!("{left} of {limit} calls left this month, hints are paused")
                 }

@@ -31,7 +31,11 @@ async fn the_monthly_count_survives_a_restart() {
         bot.restart("").await;
         bot.tells("u_chen", "/体检").await;
         let said = bot.private("u_chen").join("\n");
-        assert!(said.contains("本月额度剩 400/5000 次,已暂停提示类消息"), "{}: {said}", bot.name);
+        assert!(
+            said.contains("本月额度剩 400/5000 次,已暂停提示类消息"),
+            "{}: {said}",
+            bot.name
+        );
         bot.may_end_in("dropped");
         bot.finish().await;
     }

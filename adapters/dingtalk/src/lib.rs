@@ -51,8 +51,8 @@ use std::sync::Arc;
 use hutong_model::{
     Ability, Action, Adapter, Answer, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, Clock,
     DepartmentId, DepartmentRecord, Finding, KeyProblem, LimitRule, LimitScope, Limits, Link, MessageId, Outcome, Page,
-    PersonRecord, Platform, PlatformEntry, Prepared, QuotaBook, QuotaUse, RawRequest, Received, Rejection, RenderError, SeeClass, StatRow,
-    StatScope, Timestamp, UserId,
+    PersonRecord, Platform, PlatformEntry, Prepared, QuotaBook, QuotaUse, RawRequest, Received, Rejection, RenderError,
+    SeeClass, StatRow, StatScope, Timestamp, UserId,
 };
 
 pub use config::{CardConfig, Config, KEYS, Previous, Receive};

@@ -40,4 +40,4 @@ pub use message::{
 pub use outcome::{CallError, FailedReceiver, Outcome, Receipt};
 pub use quota::{QuotaBook, QuotaCount, QuotaUse};
 pub use secret::Secret;
-pub use stats::{ChatRecord, StatRow, StatScope, StatSubject};
+pub use stats::{ChatRecord, OwnMessage, StatRow, StatScope, StatSubject};

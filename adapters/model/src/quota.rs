@@ -22,7 +22,10 @@ pub struct QuotaUse {
 impl QuotaUse {
     /// Four fifths are gone: time to save or to buy.
     pub fn low(&self) -> bool {
-        self.used_up || self.limit.is_some_and(|limit| self.calls.saturating_mul(5) >= limit.saturating_mul(4))
+        self.used_up
+            || self
+                .limit
+                .is_some_and(|limit| self.calls.saturating_mul(5) >= limit.saturating_mul(4))
     }
 
     pub fn left(&self) -> Option<u64> {

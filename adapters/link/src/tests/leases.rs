@@ -165,16 +165,26 @@ async fn a_zombie_of_which_only_one_may_live_is_replaced_within_two_hours() {
             .await;
         deaf.push(begin.elapsed());
         let ended = world.notes().iter().find(|(_, n)| *n == LinkNote::Rotating).unwrap().0;
-        let ready = world.notes().iter().rfind(|(_, n)| matches!(n, LinkNote::Ready { .. })).unwrap().0;
+        let ready = world
+            .notes()
+            .iter()
+            .rfind(|(_, n)| matches!(n, LinkNote::Ready { .. }))
+            .unwrap()
+            .0;
         gaps.push(ready - ended);
         world.newest().say("event after");
-        world.until("heard", MINUTE, |w| w.state().acked.contains("after")).await;
+        world
+            .until("heard", MINUTE, |w| w.state().acked.contains("after"))
+            .await;
         assert_eq!(world.state().most_live, 1);
         running.stop().await;
     }
     deaf.sort();
     gaps.sort();
-    assert!(deaf[0] >= Duration::from_secs(5_760) && deaf[19] <= Duration::from_secs(7_200), "{deaf:?}");
+    assert!(
+        deaf[0] >= Duration::from_secs(5_760) && deaf[19] <= Duration::from_secs(7_200),
+        "{deaf:?}"
+    );
     assert!(gaps[19] <= Duration::from_secs(2), "{gaps:?}");
 }
 
@@ -207,7 +217,11 @@ async fn a_rotation_with_a_gap_waits_for_a_quiet_moment_but_not_for_ever() {
         let range = Duration::from_secs(from_s)..=Duration::from_secs(to_s);
         assert!(range.contains(&rotated), "{rotated:?} not in {range:?}");
         world.until("next", MINUTE, |w| w.ready() == 2).await;
-        assert_eq!(world.committed.lock().unwrap().len(), n, "what came before the gap is stored");
+        assert_eq!(
+            world.committed.lock().unwrap().len(),
+            n,
+            "what came before the gap is stored"
+        );
         running.stop().await;
     }
 }
