@@ -10,6 +10,8 @@
 //!
 //! Contents are not compared: a platform does not give a card back as it was sent.
 
+mod store;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,8 +19,9 @@ use std::time::Duration;
 use hutong_model::{Adapter, AppId, CallError, ChatId, MessageId, Receipt, Timestamp};
 use tokio::sync::Notify;
 
+use self::store::Doubt;
 use super::EffectSink;
-use super::store::{self, Doubt};
+use super::store::resend;
 use crate::store::{Store, StoreError};
 
 /// The clocks of the platform and of this machine may differ by so much.
@@ -148,7 +151,7 @@ impl Reconciler {
                     let mut tx = self.store.begin().await?;
                     let worth = now <= doubt.row.case(now).deadline();
                     let ours = if worth {
-                        store::resend(&mut tx, &doubt.row.id, now).await?
+                        resend(&mut tx, &doubt.row.id, now).await?
                     } else {
                         store::too_late(&mut tx, self.sink.as_ref(), &doubt.row.id, now).await?
                     };
