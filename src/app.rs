@@ -42,7 +42,7 @@ use crate::store::{Dialect, Store, StoreError, StoreOptions};
 use crate::text::Lang;
 use crate::trace::Trace;
 
-pub use chores::{SyncOutcome, introduce, sync_directory};
+pub use chores::{SyncOutcome, diagnose, introduce, sync_directory};
 
 /// A system that is built and not yet running.
 pub struct Hutong {
@@ -102,6 +102,9 @@ impl Hutong {
         let key = store::signing_key(&store, now)
             .await
             .context("reading the signing key")?;
+        store::contact_key(&store, now)
+            .await
+            .context("reading the key of contact hashes")?;
         enter_roles(&store, &config, now).await.context("entering the roles")?;
         let links = Board::of(
             config
@@ -277,7 +280,8 @@ impl Hutong {
             if settled.changed() {
                 continue;
             }
-            if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 {
+            let asked = crate::rehearse::order::run_asked(&self.config, &self.store, self.clock.as_ref()).await?;
+            if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 && asked == 0 {
                 self.quotas.write(&self.store, self.clock.now()).await?;
                 return Ok([ticks.next_at, next, settled.next_at].into_iter().flatten().min());
             }
@@ -298,7 +302,7 @@ async fn ready(State(store): State<Store>) -> (StatusCode, &'static str) {
     }
 }
 
-fn calendar(config: &Checked, now: Timestamp) -> Calendar {
+pub(crate) fn calendar(config: &Checked, now: Timestamp) -> Calendar {
     Calendar {
         zone: config.company.zone,
         workdays: Arc::new(dates::workdays(&config.holidays)),
@@ -343,6 +347,18 @@ pub(crate) fn environment(config: &Checked, key: Secret, links: Board) -> Env {
             .collect(),
         public_url: config.server.public_url.clone(),
         links,
+        noise: budget(config),
+    }
+}
+
+fn budget(config: &Checked) -> crate::noise::Budget {
+    crate::noise::Budget {
+        per_day: config.limits.bot_messages_per_day,
+        groups: config.noise.groups.iter().cloned().collect(),
+        priority: config.noise.priority.clone(),
+        merge_at: config.noise.merge_at,
+        zone: config.company.zone,
+        workdays: Arc::new(dates::workdays(&config.holidays)),
     }
 }
 
@@ -369,7 +385,7 @@ fn grants(config: &Checked) -> Vec<Grant> {
     list
 }
 
-async fn enter_roles(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn enter_roles(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     sync_config_roles(&mut tx, &grants(config), now).await?;
     tx.commit().await

@@ -207,7 +207,7 @@ impl Alerts {
             tracing::error!(%app, cause = trouble.cause(), "alert: no operator can be reached by a private message");
             return Ok(0);
         }
-        write_effects(&mut tx, effects, now).await?;
+        write_effects(&mut tx, env, effects, now).await?;
         store::told(&mut tx, app, trouble.cause(), day, told).await?;
         tx.commit().await?;
         tracing::warn!(%app, cause = trouble.cause(), people = told, "alert: operators are told");
@@ -234,7 +234,7 @@ impl Alerts {
         };
         let told = tell(&mut ctx, seen, app, &say).await?;
         let (mut tx, effects) = ctx.into_parts();
-        write_effects(&mut tx, effects, now).await?;
+        write_effects(&mut tx, env, effects, now).await?;
         tx.commit().await?;
         tracing::info!(%app, cause, people = told, "alert: mended");
         Ok(told)

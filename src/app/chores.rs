@@ -8,6 +8,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Hutong;
 use crate::directory::sync::{SyncError, SyncReport, refresh, sync_app};
+use crate::rules::service::store::keep_findings;
+use crate::store::{Store, StoreError};
 
 /// A full reading of the directory this often, beside what events tell.
 const FULL: Duration = Duration::from_secs(24 * 3600);
@@ -28,6 +30,12 @@ const ALERT_KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
 const COUNTED: Duration = Duration::from_secs(5);
 /// And kept so long.
 const QUOTA_KEEP: Duration = Duration::from_secs(400 * 24 * 3600);
+/// A platform that has not answered after so long is asked again later.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Permissions are asked for again this often.
+const DIAGNOSE: Duration = Duration::from_secs(6 * 3600);
+/// Rehearsals that were asked for in a chat are looked for this often.
+const ASKED: Duration = Duration::from_secs(2);
 
 /// What a reading of one app's directory came to.
 pub type SyncOutcome = (AppId, Result<SyncReport, SyncError>);
@@ -60,6 +68,32 @@ async fn probe(adapter: &dyn Adapter) -> Result<(), CallError> {
         Err(CallError::NotPossible(_)) => Ok(()),
         result => result,
     }
+}
+
+/// Asks every platform whether an app is set up as it must be, and keeps the answers for `/health`.
+pub async fn diagnose(system: &Hutong) -> Result<(), StoreError> {
+    for app in &system.config.apps {
+        let base = system.config.server.public_url.as_deref();
+        ask(&system.store, &app.id, app.adapter.as_ref(), base, system.clock.now()).await?;
+    }
+    Ok(())
+}
+
+async fn ask(
+    store: &Store,
+    id: &AppId,
+    adapter: &dyn Adapter,
+    base: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let url = base.map(|base| format!("{}/hook/{id}", base.trim_end_matches('/')));
+    // Who does not answer now is asked again; what was known stays.
+    let Ok(found) = tokio::time::timeout(PATIENCE, adapter.diagnose(url.as_deref())).await else {
+        return Ok(());
+    };
+    let mut tx = store.begin().await?;
+    keep_findings(&mut tx, id, &found, now).await?;
+    tx.commit().await
 }
 
 pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationToken) {
@@ -163,6 +197,41 @@ pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationT
             }
         });
     }
+    for app in system.config.apps.clone() {
+        let base = system.config.server.public_url.clone();
+        let (store, clock, cancel) = (system.store.clone(), system.clock.clone(), cancel.clone());
+        tasks.spawn(async move {
+            loop {
+                if let Err(error) = ask(&store, &app.id, app.adapter.as_ref(), base.as_deref(), clock.now()).await {
+                    tracing::warn!(app = %app.id, %error, "app.diagnose could not be kept; it will be asked again");
+                }
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    () = tokio::time::sleep(DIAGNOSE) => {}
+                }
+            }
+        });
+    }
+    let (config, store, clock, work, stop) = (
+        system.config.clone(),
+        system.store.clone(),
+        system.clock.clone(),
+        system.inbox.work.clone(),
+        cancel.clone(),
+    );
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(ASKED) => {}
+            }
+            match crate::rehearse::order::run_asked(&config, &store, clock.as_ref()).await {
+                Ok(0) => {}
+                Ok(_) => work.notify_one(),
+                Err(error) => tracing::warn!(%error, "rehearse.asked failed; it will be tried again"),
+            }
+        }
+    });
     let (store, clock, retention, cancel) = (
         system.store.clone(),
         system.clock.clone(),

@@ -55,6 +55,7 @@ mod chat_link;
 mod env;
 mod field;
 mod nearest;
+mod noise;
 mod problem;
 mod reader;
 mod repeat;
@@ -74,6 +75,7 @@ pub use chat_link::ChatLink;
 pub use env::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use field::{Field, Located, Wrong, duration_text, parse_duration};
 pub use nearest::nearest;
+pub use noise::Noise;
 pub use problem::{Problem, Problems};
 pub use reader::{Ids, Reader};
 pub use role::{RoleGrant, Who};
@@ -101,6 +103,7 @@ pub struct Checked {
     pub company: Company,
     pub log: Log,
     pub limits: Limits,
+    pub noise: Noise,
     pub retention: Retention,
     pub schedule: ScheduleDefaults,
     pub holidays: Holidays,
@@ -193,6 +196,7 @@ impl<'a> Loader<'a> {
         let store = root.always();
         let log = root.always();
         let limits = root.always();
+        let noise = root.always();
         let retention = root.always();
         let schedule = root.always();
         let holidays = root.always();
@@ -214,6 +218,7 @@ impl<'a> Loader<'a> {
             company: company?,
             log: log?,
             limits: limits?,
+            noise: noise?,
             retention: retention?,
             schedule: schedule?,
             holidays: holidays?,

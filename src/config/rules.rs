@@ -10,6 +10,8 @@ use super::section::Root;
 pub mod columns;
 #[path = "../rules/groups/config.rs"]
 pub mod groups;
+#[path = "../rules/newcomers/config.rs"]
+pub mod newcomers;
 #[path = "../rules/points/config.rs"]
 pub mod points;
 #[path = "../rules/reports/config.rs"]
@@ -33,7 +35,9 @@ macro_rules! sections {
             pub(super) fn read(root: &Root<'_>) -> Option<Self> {
                 $(let $switch = root.switch::<$one>();)*
                 $(let $blocks = root.many::<$many>();)*
-                Some(Self { $($switch: $switch?,)* $($blocks: $blocks?,)* })
+                let mut all = Self { $($switch: $switch?,)* $($blocks: $blocks?,)* };
+                groups::link(&mut all.groups, &all.segments);
+                Some(all)
             }
         }
     };
@@ -47,6 +51,8 @@ sections! {
         report: reports::Report,
         /// `[interests]`
         interests: segments::Interests,
+        /// `[onboard]`
+        onboard: newcomers::Onboard,
     }
     blocks {
         /// `[[group_rule]]`

@@ -7,7 +7,10 @@ mod ctx;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod groups;
+pub mod newcomers;
+pub mod noise;
 pub mod points;
+pub mod rehearsal;
 pub mod reports;
 pub mod segments;
 pub mod service;
@@ -16,6 +19,7 @@ pub mod testkit;
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use hutong_model::{BoxFuture, Event, EventHead, Message};
 
 use crate::commands::{Call, Click, CommandSpec};
@@ -53,8 +57,11 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
             calendar.zone,
         )));
     }
+    if let Some(onboard) = &sections.onboard {
+        rules.push(Arc::new(newcomers::Newcomers::new(onboard.clone(), calendar)));
+    }
     if let Some(points) = &sections.points {
-        rules.push(Arc::new(points::PointsRule::new(points.clone())));
+        rules.push(Arc::new(points::PointsRule::new(points.clone(), calendar.zone)));
     }
     if !sections.columns.is_empty() {
         rules.push(Arc::new(columns::ColumnsRule::new(
@@ -65,6 +72,8 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
     if let Some(report) = &sections.report {
         rules.push(Arc::new(reports::ReportsRule::new(report.clone(), calendar.clone())?));
     }
+    rules.push(Arc::new(rehearsal::RehearsalRule));
+    rules.push(Arc::new(noise::NoiseRule::new(calendar.zone, config.noise.merge_at)));
     Ok(rules)
 }
 
@@ -80,6 +89,13 @@ pub trait Rule: Send + Sync {
     /// When it wants to be woken. The tick reaches the rule named in the schedule.
     fn schedules(&self) -> Vec<Schedule> {
         Vec::new()
+    }
+
+    /// For a rehearsal: of which day an issue of this schedule appears on `day`, where the rule moves
+    /// issues over days off; the same day when nothing moves. `None`: nothing is planned for that day,
+    /// or the rule has no such notion.
+    fn issue_of(&self, _schedule: &str, _day: NaiveDate) -> Option<NaiveDate> {
+        None
     }
 
     /// Which events it wants to see, cheap and pure. Its own commands, clicks, ticks and effect

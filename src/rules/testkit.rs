@@ -165,6 +165,9 @@ pub fn record(id: &str, name: &str, departments: &[&str]) -> PersonRecord {
         leader: None,
         title: None,
         active: true,
+        joined_on: None,
+        office: None,
+        employment: None,
     }
 }
 
@@ -266,6 +269,7 @@ pub fn env(apps: Vec<Arc<FakeAdapter>>) -> Arc<Env> {
         chat_names: BTreeMap::new(),
         public_url: None,
         links: Default::default(),
+        noise: crate::noise::Budget::unlimited(chrono_tz::Asia::Shanghai),
     })
 }
 

@@ -7,8 +7,13 @@
 pub mod alerts;
 pub mod columns;
 pub mod commands;
+pub mod condition;
 pub mod groups;
+pub mod health;
+pub mod newcomers;
+pub mod noise;
 pub mod points;
+pub mod rehearse;
 pub mod reports;
 pub mod segments;
 pub mod service;

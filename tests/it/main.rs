@@ -5,13 +5,18 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod columns;
 mod crash;
 mod door;
 mod faults;
+mod groups;
 mod hostile;
 mod links;
+mod newcomers;
+mod people;
 mod quota;
+mod rehearse;
 mod talk;
 mod tidy;

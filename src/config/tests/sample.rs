@@ -44,6 +44,11 @@ fn expected() -> Checked {
             group_remove_people: 20,
             group_remove_percent: 10,
         },
+        noise: Noise {
+            merge_at: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            priority: Vec::new(),
+            groups: Vec::new(),
+        },
         retention: Retention {
             dedupe: 7 * DAY,
             inbox: 30 * DAY,

@@ -138,14 +138,18 @@ impl ColumnsRule {
         }
         let lang = ctx.env().lang;
         let content = self.card(ctx, &column.title, &issue, pieces, lang).await?;
-        let day = ctx.local(now).date_naive().to_string();
+        let env = ctx.env().clone();
+        let targets: Vec<(AppId, ChatId)> = self
+            .chats(ctx, entry)
+            .await?
+            .iter()
+            .map(|(app, chat)| env.post_target(app, chat))
+            .filter(|(app, _)| env.app(app).is_some())
+            .map(|(app, chat)| (app.clone(), chat.clone()))
+            .collect();
+        let claimed = store::claim_posts(ctx.tx(), issue.id, &targets).await?;
         let mut sent = 0;
-        for (app, chat) in self.chats(ctx, entry).await? {
-            let env = ctx.env().clone();
-            let (app, chat) = env.post_target(&app, &chat);
-            if env.app(app).is_none() || !store::claim_post(ctx.tx(), issue.id, app, chat).await? {
-                continue;
-            }
+        for (app, chat) in targets.iter().filter(|t| claimed.contains(*t)) {
             let action = Action::Send {
                 to: Target::Chat(chat.clone()),
                 content: content.clone(),
@@ -153,7 +157,6 @@ impl ColumnsRule {
             let part = format!("issue:{app}:{chat}");
             let tag = serde_json::json!({ "issue": issue.id, "chat": chat.as_str() });
             ctx.emit_tracked(&part, app, DeliveryClass::Once, action, tag)?;
-            store::count_post(ctx.tx(), app, chat, &day).await?;
             sent += 1;
         }
         Ok(Some((issue.number, sent)))
@@ -231,6 +234,7 @@ impl ColumnsRule {
     pub(super) async fn posted(
         &self,
         ctx: &mut Ctx,
+        app: &AppId,
         ok: bool,
         receipt: &Receipt,
         tag: &serde_json::Value,
@@ -240,11 +244,7 @@ impl ColumnsRule {
         let (Some(issue), Some(Ok(chat))) = (issue, chat) else {
             return Ok(());
         };
-        for post in store::posts(ctx.tx(), issue, i64::MAX).await? {
-            if post.chat == chat {
-                store::posted(ctx.tx(), issue, &post.app, &chat, receipt.message.as_ref(), ok).await?;
-            }
-        }
+        store::posted(ctx.tx(), issue, app, &chat, receipt.message.as_ref(), ok).await?;
         Ok(())
     }
 

@@ -96,6 +96,10 @@ impl Rule for ColumnsRule {
             .collect()
     }
 
+    fn issue_of(&self, schedule: &str, day: chrono::NaiveDate) -> Option<chrono::NaiveDate> {
+        self.entry(schedule.strip_prefix("columns:")?)?.when.issue_day(day)
+    }
+
     fn wants(&self, head: &EventHead<'_>) -> bool {
         head.kind == Kind::Recall && !self.entries.is_empty()
     }
@@ -111,7 +115,7 @@ impl Rule for ColumnsRule {
                         None => Ok(()),
                     }
                 }
-                Body::EffectDone { ok, receipt, tag, .. } => self.posted(ctx, *ok, receipt, tag).await,
+                Body::EffectDone { ok, receipt, tag, .. } => self.posted(ctx, &event.app, *ok, receipt, tag).await,
                 Body::Recall { message, .. } => {
                     store::withdraw(ctx.tx(), &event.app, message).await?;
                     Ok(())

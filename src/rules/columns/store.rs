@@ -1,9 +1,11 @@
 //! SQL of the columns.
 
+use std::collections::BTreeSet;
+
 use hutong_model::{AppId, ChatId, MessageId, Timestamp};
 
 use crate::directory::PersonId;
-use crate::store::{Row, StoreError, Tx};
+use crate::store::{Row, StoreError, Tx, Value, placeholders};
 
 /// Something sent in for a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,19 +220,37 @@ pub async fn last_issue(tx: &mut Tx, column: &str) -> Result<Option<Issue>, Stor
     .transpose()
 }
 
-/// Claims an issue for a chat; false when it was claimed before.
-pub async fn claim_post(tx: &mut Tx, issue: i64, app: &AppId, chat: &ChatId) -> Result<bool, StoreError> {
-    let n = tx
-        .query(
-            "INSERT INTO column_post (issue, app, chat, state) VALUES ($1, $2, $3, 'waiting') \
-             ON CONFLICT (issue, app, chat) DO NOTHING",
-        )
-        .bind(issue)
-        .bind(app)
-        .bind(chat)
-        .execute()
-        .await?;
-    Ok(n == 1)
+/// Claims an issue for chats; returns those where it was not claimed before.
+pub async fn claim_posts(
+    tx: &mut Tx,
+    issue: i64,
+    chats: &[(AppId, ChatId)],
+) -> Result<BTreeSet<(AppId, ChatId)>, StoreError> {
+    let mut claimed = BTreeSet::new();
+    let mut rest = chats;
+    while !rest.is_empty() {
+        // Few sizes, so that few statements are prepared.
+        let size = [100, 20, 4, 1].into_iter().find(|n| *n <= rest.len()).unwrap_or(1);
+        let (chunk, later) = rest.split_at(size);
+        rest = later;
+        let text = format!(
+            "INSERT INTO column_post (issue, app, chat, state) VALUES {} \
+             ON CONFLICT (issue, app, chat) DO NOTHING RETURNING app, chat",
+            placeholders(size, 4)
+        );
+        let values = chunk.iter().flat_map(|(app, chat)| {
+            [
+                Value::from(issue),
+                Value::from(app),
+                Value::from(chat),
+                Value::from("waiting"),
+            ]
+        });
+        for row in tx.query(text).bind_all(values).all().await? {
+            claimed.insert((row.get("app")?, row.get("chat")?));
+        }
+    }
+    Ok(claimed)
 }
 
 pub async fn posted(
@@ -286,21 +306,6 @@ pub async fn votes(tx: &mut Tx, issue: i64) -> Result<i64, StoreError> {
     let row = tx
         .query("SELECT COUNT(*) AS n FROM column_vote WHERE issue = $1")
         .bind(issue)
-        .one()
-        .await?;
-    row.get("n")
-}
-
-/// One more message of the bot in a group on a day; returns how many there are now.
-pub async fn count_post(tx: &mut Tx, app: &AppId, chat: &ChatId, day: &str) -> Result<i64, StoreError> {
-    let row = tx
-        .query(
-            "INSERT INTO bot_post_count (app, chat, day, n) VALUES ($1, $2, $3, 1) \
-             ON CONFLICT (app, chat, day) DO UPDATE SET n = bot_post_count.n + 1 RETURNING n",
-        )
-        .bind(app)
-        .bind(chat)
-        .bind(day)
         .one()
         .await?;
     row.get("n")
