@@ -22,7 +22,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::store::{Grant, Subject, sync_config_roles};
 use crate::access::token::Signer;
+use crate::alert::Alerts;
 use crate::config::{Checked, Language, Who};
+use crate::delivery::reconcile::Reconciler;
 use crate::delivery::{Delivery, DeliveryMetrics, DeliveryOptions};
 use crate::dispatch::{Ages, Dispatcher};
 use crate::inbox::worker::{InboxSink, Pace, WorkMetrics, Worker};
@@ -30,6 +32,7 @@ use crate::inbox::{Inbox, InboxOptions};
 use crate::ingress::{self, InFlight, Ingress, IngressMetrics};
 use crate::link::Links;
 use crate::link::board::Board;
+use crate::quota::Quotas;
 use crate::rules::columns::when::Calendar;
 use crate::rules::service::Service;
 use crate::rules::{App, Env, Rule};
@@ -52,6 +55,11 @@ pub struct Hutong {
     pub trace: Trace,
     pub work_metrics: Arc<WorkMetrics>,
     pub delivery_metrics: Arc<DeliveryMetrics>,
+    pub quotas: Quotas,
+    /// Tells operators when an app does not hear or cannot speak.
+    pub alerts: Alerts,
+    /// Settles messages in doubt by reading chats.
+    pub reconciler: Reconciler,
     /// How the long connections stand.
     pub links: Board,
     worker: Arc<Worker>,
@@ -146,6 +154,13 @@ impl Hutong {
             },
         ));
 
+        let quotas = Quotas::of(
+            config
+                .apps
+                .iter()
+                .map(|a| (a.id.clone(), a.company.clone(), a.adapter.clone())),
+        );
+        quotas.read(&store, now).await.context("reading the monthly quotas")?;
         let effects = Arc::new(Notify::new());
         let sink = Arc::new(InboxSink::new(inbox.work.clone()));
         let adapters: HashMap<AppId, Arc<dyn Adapter>> =
@@ -159,12 +174,16 @@ impl Hutong {
             sink.clone(),
             DeliveryOptions {
                 companies: config.apps.iter().map(|a| (a.id.clone(), a.company.clone())).collect(),
+                // One process owns a SQLite file; on PostgreSQL there may be others.
+                share_limits: store.dialect() == Dialect::Postgres,
                 ..DeliveryOptions::default()
             },
         );
         let schedules = rules.iter().flat_map(|r| r.schedules()).collect();
-        let scheduler = Scheduler::new(store.clone(), schedules, sink, clock.clone())
+        let scheduler = Scheduler::new(store.clone(), schedules, sink.clone(), clock.clone())
             .with_source(Arc::new(StoredSchedules(rules.clone())));
+        let reconciler = Reconciler::new(store.clone(), adapters.clone(), sink, effects.clone());
+        let alerts = Alerts::new(store.clone(), env.clone(), effects.clone());
         let work_metrics = Arc::new(WorkMetrics::default());
         let worker = Arc::new(Worker {
             store: store.clone(),
@@ -198,6 +217,9 @@ impl Hutong {
             trace,
             work_metrics,
             delivery_metrics: delivery.metrics.clone(),
+            quotas,
+            alerts,
+            reconciler,
             links,
             worker,
             effects,
@@ -281,9 +303,14 @@ impl Hutong {
             let next = delivery.run_until_idle().await?;
             // Results of deliveries may have come back as events.
             let more = self.worker.run_until_idle().await?;
+            let settled = self.reconciler.look(self.clock.now()).await?;
+            if settled.changed() {
+                continue;
+            }
             let asked = crate::rehearse::order::run_asked(&self.config, &self.store, self.clock.as_ref()).await?;
             if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 && asked == 0 {
-                return Ok([ticks.next_at, next].into_iter().flatten().min());
+                self.quotas.write(&self.store, self.clock.now()).await?;
+                return Ok([ticks.next_at, next, settled.next_at].into_iter().flatten().min());
             }
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod adapters;
+pub mod alert;
 pub mod app;
 pub mod backup;
 pub mod calendar;
@@ -23,6 +24,7 @@ pub mod ingress;
 pub mod issues;
 pub mod link;
 pub mod noise;
+pub mod quota;
 pub mod rehearse;
 pub mod rules;
 pub mod schedule;

@@ -20,6 +20,18 @@ const AGAIN: Duration = Duration::from_secs(10 * 60);
 /// What events named without describing is read this often.
 const REFRESH: Duration = Duration::from_secs(5);
 
+/// Messages in doubt are looked for this often.
+const SETTLE: Duration = Duration::from_secs(10);
+/// What operators should be told is looked for this often, and the credentials are asked about every
+/// so many looks.
+const LOOK: Duration = Duration::from_secs(30);
+const LOOKS_A_PROBE: u32 = 20;
+/// Alerts are kept so long.
+const ALERT_KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Calls of a monthly quota are written down this often.
+const COUNTED: Duration = Duration::from_secs(5);
+/// And kept so long.
+const QUOTA_KEEP: Duration = Duration::from_secs(400 * 24 * 3600);
 /// A platform that has not answered after so long is asked again later.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Permissions are asked for again this often.
@@ -193,6 +205,57 @@ pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationT
             }
         });
     }
+    let (reconciler, clock, stop) = (system.reconciler.clone(), system.clock.clone(), cancel.clone());
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(SETTLE) => {}
+            }
+            if let Err(error) = reconciler.look(clock.now()).await {
+                tracing::warn!(%error, "outbox.reconcile failed; it will be tried again");
+            }
+        }
+    });
+    let (alerts, clock, stop) = (system.alerts.clone(), system.clock.clone(), cancel.clone());
+    tasks.spawn(async move {
+        let mut looks = 0u32;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            if looks.is_multiple_of(LOOKS_A_PROBE) {
+                alerts.probe().await;
+            }
+            looks = looks.wrapping_add(1);
+            if let Err(error) = alerts.look(clock.now()).await {
+                tracing::warn!(%error, "alert.look failed; it will be tried again");
+            }
+        }
+    });
+    if !system.quotas.is_empty() {
+        let (store, clock, quotas, cancel) = (
+            system.store.clone(),
+            system.clock.clone(),
+            system.quotas.clone(),
+            cancel.clone(),
+        );
+        tasks.spawn(async move {
+            loop {
+                let last = tokio::select! {
+                    () = cancel.cancelled() => true,
+                    () = tokio::time::sleep(COUNTED) => false,
+                };
+                if let Err(error) = quotas.write(&store, clock.now()).await {
+                    tracing::warn!(%error, "quota.write failed; it will be tried again");
+                }
+                if last {
+                    return;
+                }
+            }
+        });
+    }
     for app in system.config.apps.clone() {
         let base = system.config.server.public_url.clone();
         let (store, clock, cancel) = (system.store.clone(), system.clock.clone(), cancel.clone());
@@ -247,6 +310,15 @@ pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationT
             }
             if let Err(error) = crate::delivery::store::prune(&store, now, retention.outbox).await {
                 tracing::warn!(%error, "retention.outbox failed; it will be tried again");
+            }
+            if let Err(error) = crate::delivery::limits::store::prune(&store, now).await {
+                tracing::warn!(%error, "retention.limits failed; it will be tried again");
+            }
+            if let Err(error) = crate::alert::store::prune(&store, now - ALERT_KEEP).await {
+                tracing::warn!(%error, "retention.alert failed; it will be tried again");
+            }
+            if let Err(error) = crate::quota::store::prune(&store, now - QUOTA_KEEP).await {
+                tracing::warn!(%error, "retention.quota failed; it will be tried again");
             }
             if let Err(error) = crate::schedule::store::prune(&store, now, retention.inbox).await {
                 tracing::warn!(%error, "retention.schedule failed; it will be tried again");

@@ -10,7 +10,11 @@
 //! A call takes the permits of all its limits or none of them. Replies have a lane of their own:
 //! where replies and bulk both wait for the same limit, replies get three of four permits.
 //!
-//! Pure: time is handed in, nothing sleeps. One [`Limiter`] belongs to one process.
+//! Pure: time is handed in, nothing sleeps. One [`Limiter`] belongs to one process; where several
+//! processes send, [`shared`] keeps them below the limits together.
+
+pub mod shared;
+pub mod store;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;

@@ -20,6 +20,7 @@
 //! | `held` | kept back after a restore | `ready` by an operator |
 
 pub mod limits;
+pub mod reconcile;
 pub mod retry;
 pub mod store;
 mod worker;
@@ -71,6 +72,8 @@ pub struct DeliveryOptions {
     /// How long calls under way may take when the program stops.
     pub drain: Duration,
     pub limits: LimiterConfig,
+    /// Other processes send from the same outbox: the limits are kept together, in the store.
+    pub share_limits: bool,
     /// Companies of the apps; limits of a company are shared. Unnamed apps belong to `main`.
     pub companies: HashMap<AppId, CompanyId>,
 }
@@ -85,6 +88,7 @@ impl Default for DeliveryOptions {
             poll: Duration::from_secs(1),
             drain: Duration::from_secs(20),
             limits: LimiterConfig::default(),
+            share_limits: false,
             companies: HashMap::new(),
         }
     }

@@ -191,7 +191,7 @@ impl Claimable {
     }
 }
 
-const FIELDS: &str = "o.id, o.seq, o.app, o.lane, o.class, o.rule, o.event_id, o.action, o.prepared, o.attempts, \
+pub(super) const FIELDS: &str = "o.id, o.seq, o.app, o.lane, o.class, o.rule, o.event_id, o.action, o.prepared, o.attempts, \
     o.tries, o.first_attempt_at, o.created_at, o.expires_at, o.interactive, o.wants_result, o.tag, o.state_key, o.token, o.effect, o.part, \
     (SELECT COUNT(*) FROM outbox n WHERE n.app = o.app AND n.state_key = o.state_key AND n.seq > o.seq \
      AND n.event_id <> o.event_id) AS newer";
@@ -202,7 +202,7 @@ const HEAD: &str = "NOT EXISTS (SELECT 1 FROM outbox e WHERE e.lane = o.lane AND
     AND (e.state = 'sending' OR (e.seq < o.seq AND (e.state = 'ready' \
     OR (e.state = 'needs_decision' AND e.hold_until > $3)))))";
 
-fn read(row: &Row) -> Result<Claimable, StoreError> {
+pub(super) fn read(row: &Row) -> Result<Claimable, StoreError> {
     let count = |name: &str| Ok::<u32, StoreError>(u32::try_from(row.get::<i64>(name)?).unwrap_or(u32::MAX));
     Ok(Claimable {
         id: row.get("id")?,
@@ -624,7 +624,7 @@ pub async fn resend(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, Store
     // A rule that was already told "unknown" is not told a second time.
     let changed = tx
         .query(
-            "UPDATE outbox SET state = 'ready', attempts = 0, next_at = $2, hold_until = NULL, done_at = NULL, \
+            "UPDATE outbox SET state = 'ready', attempts = 0, next_at = $2, hold_until = NULL, done_at = NULL, absent_at = NULL, \
              wants_result = CASE WHEN state = 'unknown' THEN FALSE ELSE wants_result END, \
              expires_at = $2 + CASE WHEN class = 'once' THEN $3 WHEN class = 'state' THEN $4 ELSE $5 END \
              WHERE id = $1 AND state IN ('needs_decision', 'unknown', 'held')",
@@ -641,19 +641,21 @@ pub async fn resend(tx: &mut Tx, id: &str, now: Timestamp) -> Result<bool, Store
 
 /// "It has arrived": recorded as sent, and its rule is told so.
 pub async fn settle(tx: &mut Tx, sink: &dyn EffectSink, id: &str, now: Timestamp) -> Result<bool, StoreError> {
-    decide(tx, sink, id, true, now).await
+    decide(tx, sink, id, Some(&Receipt::default()), "settled", now).await
 }
 
 /// "Leave it": never sent again.
 pub async fn abandon(tx: &mut Tx, sink: &dyn EffectSink, id: &str, now: Timestamp) -> Result<bool, StoreError> {
-    decide(tx, sink, id, false, now).await
+    decide(tx, sink, id, None, "abandoned", now).await
 }
 
-async fn decide(
+/// `arrived` is the receipt of what has arrived.
+pub(super) async fn decide(
     tx: &mut Tx,
     sink: &dyn EffectSink,
     id: &str,
-    arrived: bool,
+    arrived: Option<&Receipt>,
+    code: &'static str,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let sql = format!(
@@ -663,25 +665,30 @@ async fn decide(
         return Ok(false);
     };
     let (row, state): (Claimable, String) = (read(&found)?, found.get("state")?);
-    let (to, code) = if arrived {
-        ("sent", "settled")
-    } else {
-        ("dropped", "abandoned")
-    };
+    let to = if arrived.is_some() { "sent" } else { "dropped" };
+    let receipt = arrived
+        .filter(|receipt| **receipt != Receipt::default())
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(|e| StoreError::Broken(e.to_string()))?;
     let changed = tx
-        .query("UPDATE outbox SET state = $2, code = $3, done_at = $4, hold_until = NULL WHERE id = $1 AND state = $5")
+        .query(
+            "UPDATE outbox SET state = $2, code = $3, done_at = $4, hold_until = NULL, receipt = COALESCE($6, receipt) \
+             WHERE id = $1 AND state = $5",
+        )
         .bind(id)
         .bind(to)
         .bind(code)
         .bind(now)
         .bind(&state)
+        .bind(receipt)
         .execute()
         .await?;
-    if changed == 1 && !arrived {
+    if changed == 1 && arrived.is_none() {
         drop_rest(tx, &row, now).await?;
     }
     if changed == 1 && row.wants_result && state != "unknown" {
-        tell(tx, sink, &row, arrived, Some(code), None, now).await?;
+        tell(tx, sink, &row, arrived.is_some(), Some(code), arrived, now).await?;
     }
     Ok(changed == 1)
 }

@@ -1,17 +1,17 @@
 //! The loop: record what came back, take what may leave, commit once, then call.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hutong_model::{Adapter, AppId, Clock, LimitRule, Outcome, Receipt, Timestamp};
+use hutong_model::{Adapter, AppId, Clock, DeliveryClass, LimitRule, Outcome, Receipt, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::limits::{Caller, Limiter, Permit, Priority};
+use super::limits::{self, Caller, Limiter, Permit, Priority};
 use super::retry::{self, Next};
 use super::store::{self, Claimable, Ending};
 use super::{DeliveryMetrics, DeliveryOptions, EffectSink};
@@ -216,11 +216,31 @@ impl Delivery {
             self.end(open(&self.store, tx).await?, row, *next, now).await?;
             result.ended += 1;
         }
+        let share = self.options.share_limits && !plan.send.is_empty();
+        if share {
+            self.learn(open(&self.store, tx).await?, &plan.send, now).await?;
+        }
+        let mut taken = BTreeMap::new();
         let mut begun = Vec::with_capacity(plan.send.len());
         for mut row in plan.send {
-            let token = self.token();
+            let ask = match (share, self.doors.get(&row.app), &row.prepared) {
+                (true, Some(door), Some(prepared)) => Some((door, prepared)),
+                _ => None,
+            };
+            if let Some((door, prepared)) = ask
+                && let Permit::At { at, .. } = self.limiter.confirm(now, &door.caller, &door.rates, prepared)
+            {
+                // Another process has used it in the meantime.
+                result.next_at = Some(result.next_at.map_or(at, |e| e.min(at)));
+                continue;
+            }
+            let token = token(&mut self.rng);
             let lease_until = now + self.options.lease;
             if store::claim(open(&self.store, tx).await?, &row, &token, now, lease_until).await? {
+                if let Some((door, prepared)) = ask {
+                    let limiter = &mut self.limiter;
+                    limiter.take_shared(now, &door.caller, &door.rates, prepared, &mut taken);
+                }
                 row.tries += 1;
                 row.token = Some(token);
                 if row.attempts == 0 {
@@ -229,7 +249,30 @@ impl Delivery {
                 begun.push(row);
             }
         }
+        if !taken.is_empty() {
+            limits::store::write(open(&self.store, tx).await?, taken.into_values().collect()).await?;
+        }
         Ok(begun)
+    }
+
+    /// Holds the limits that these rows need, and learns how far all processes together use them.
+    async fn learn(&mut self, tx: &mut Tx, rows: &[Claimable], now: Timestamp) -> Result<(), StoreError> {
+        let (mut slots, mut pauses) = (BTreeSet::new(), BTreeSet::new());
+        let mut asked = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let (Some(door), Some(prepared)) = (self.doors.get(&row.app), &row.prepared) {
+                let (s, p) = limits::shared::names(&door.caller, &door.rates, prepared);
+                slots.extend(s);
+                pauses.extend(p);
+                asked.push((door, prepared));
+            }
+        }
+        let (slots, pauses): (Vec<_>, Vec<_>) = (slots.into_iter().collect(), pauses.into_iter().collect());
+        let shared = limits::store::lock(tx, &slots, &pauses).await?;
+        for (door, prepared) in asked {
+            self.limiter.learn(now, &door.caller, &door.rates, prepared, &shared);
+        }
+        Ok(())
     }
 
     fn is_ours(&self, row: &Claimable) -> bool {
@@ -265,6 +308,7 @@ impl Delivery {
                 // Where calls travel over a long connection that is down or in another process,
                 // rows wait for it, or for the replica that holds it, and lose no attempt.
                 let can_deliver = door.adapter.can_deliver();
+                let quota = door.adapter.quota().map(|book| book.usage(now));
                 let (all, bulk) = used.entry(app.clone()).or_default();
                 let mut after = i64::MIN;
                 for _ in 0..PAGES {
@@ -285,6 +329,16 @@ impl Delivery {
                             plan.end.push((row, Next::Rejected));
                             continue;
                         };
+                        match (&quota, row.class) {
+                            // The rest of the month is for what matters more.
+                            (Some(quota), DeliveryClass::Hint) if quota.low() => {
+                                plan.end.push((row, Next::Dropped));
+                                continue;
+                            }
+                            // A card shows its newest state when calls are to be had again.
+                            (Some(quota), DeliveryClass::State) if quota.used_up => continue,
+                            _ => {}
+                        }
                         let full = free == 0 || *all >= per_app || (!interactive && *bulk >= per_bulk);
                         if !can_deliver || full || lanes.contains(&row.lane) {
                             continue;
@@ -426,6 +480,13 @@ impl Delivery {
             now,
             hold: self.options.hold,
         };
+        if self.options.share_limits
+            && done.paused_until.is_some()
+            && let (Some(door), Some(prepared)) = (self.doors.get(&row.app), &row.prepared)
+        {
+            let rows = self.limiter.pauses_over(now, &door.caller, prepared);
+            limits::store::write(tx, rows).await?;
+        }
         let ours = store::finish(tx, self.sink.as_ref(), row, &ending).await?;
         if !ours {
             DeliveryMetrics::add(&self.metrics.late);
@@ -468,13 +529,6 @@ impl Delivery {
             Next::NeedsDecision => DeliveryMetrics::add(&self.metrics.needs_decision),
             _ => {}
         }
-    }
-
-    fn token(&mut self) -> String {
-        const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-        (0..24)
-            .map(|_| char::from(LETTERS[self.rng.random_range(0..LETTERS.len())]))
-            .collect()
     }
 
     /// Runs until `cancel`: then begins nothing more, and waits for the calls under way.
@@ -549,6 +603,13 @@ impl Delivery {
             }
         }
     }
+}
+
+fn token(rng: &mut StdRng) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    (0..24)
+        .map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())]))
+        .collect()
 }
 
 async fn open<'t>(store: &Store, tx: &'t mut Option<Tx>) -> Result<&'t mut Tx, StoreError> {

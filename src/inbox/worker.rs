@@ -567,7 +567,12 @@ fn backoff(attempts: i64) -> Duration {
     Duration::from_secs(4u64.pow(power)).min(Duration::from_secs(3600))
 }
 
-async fn write_effects(tx: &mut Tx, env: &Env, effects: Vec<PendingEffect>, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn write_effects(
+    tx: &mut Tx,
+    env: &Env,
+    effects: Vec<PendingEffect>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if effects.is_empty() {
         return Ok(());
     }

@@ -91,6 +91,8 @@ pub struct Snapshot {
     pub last_why: Option<Why>,
     /// Times that it became ready, the first one not counted.
     pub reconnects: u64,
+    /// Since when there is no connection that we want to have, whatever was tried meanwhile.
+    pub down_since: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -102,6 +104,7 @@ struct Seen {
     last_event: Option<Timestamp>,
     last_why: Option<Why>,
     ready: u64,
+    down_since: Option<Timestamp>,
 }
 
 /// Figures of one app's connection.
@@ -125,6 +128,7 @@ impl Default for Figures {
                 last_event: None,
                 last_why: None,
                 ready: 0,
+                down_since: None,
             }),
             events: AtomicU64::new(0),
             not_stored: AtomicU64::new(0),
@@ -148,6 +152,7 @@ impl Figures {
             last_event: seen.last_event,
             last_why: seen.last_why,
             reconnects: seen.ready.saturating_sub(1),
+            down_since: seen.down_since,
         }
     }
 
@@ -217,6 +222,10 @@ impl Figures {
                 seen.since = now;
             }
         }
+        seen.down_since = match seen.standing {
+            Standing::Idle | Standing::Ready | Standing::Standby | Standing::Stopped => None,
+            _ => seen.down_since.or(Some(now)),
+        };
         if let Some(why) = why {
             seen.last_why = Some(why);
             drop(seen);

@@ -5,6 +5,7 @@
 //! compile. Names of commands, in both languages, are in [`commands`].
 
 pub mod calendar;
+pub mod alerts;
 pub mod columns;
 pub mod commands;
 pub mod condition;

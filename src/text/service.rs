@@ -2,7 +2,7 @@
 
 use crate::link::board::{Standing, Why};
 use hutong_link::Cause;
-use hutong_model::{Ability, Platform, SeeClass};
+use hutong_model::{Ability, Platform, QuotaUse, SeeClass};
 
 use super::Lang;
 use crate::access::{Role, Scope};
@@ -84,6 +84,7 @@ pub enum Say {
         why: Option<Why>,
     },
     HealthMissing(Vec<Ability>),
+    HealthQuota(QuotaUse),
     HealthQueues {
         inbox: i64,
         failed: i64,
@@ -179,6 +180,14 @@ impl Say {
                 let parts: Vec<&str> = list.iter().map(|a| ability_zh(*a)).collect();
                 format!("做不到:{}", parts.join("、"))
             }
+            Say::HealthQuota(quota) => match (quota.used_up, quota.left(), quota.limit) {
+                (true, ..) => format!("本月({})调用额度已用完,请购买调用包或等下月", quota.month),
+                (_, Some(left), Some(limit)) if quota.low() => {
+                    format!("本月额度剩 {left}/{limit} 次,已暂停提示类消息")
+                }
+                (_, Some(left), Some(limit)) => format!("本月额度剩 {left}/{limit} 次"),
+                _ => format!("本月已调用 {} 次", quota.calls),
+            },
             Say::HealthQueues {
                 inbox,
                 failed,
@@ -281,6 +290,14 @@ impl Say {
                 let parts: Vec<&str> = list.iter().map(|a| ability_en(*a)).collect();
                 format!("cannot: {}", parts.join(", "))
             }
+            Say::HealthQuota(quota) => match (quota.used_up, quota.left(), quota.limit) {
+                (true, ..) => format!("calls of {} used up: buy a package or wait for next month", quota.month),
+                (_, Some(left), Some(limit)) if quota.low() => {
+                    format!("{left} of {limit} calls left this month, hints are paused")
+                }
+                (_, Some(left), Some(limit)) => format!("{left} of {limit} calls left this month"),
+                _ => format!("{} calls this month", quota.calls),
+            },
             Say::HealthQueues {
                 inbox,
                 failed,

@@ -17,6 +17,7 @@ mod hostile;
 mod links;
 mod newcomers;
 mod people;
+mod quota;
 mod rehearse;
 mod talk;
 mod tidy;

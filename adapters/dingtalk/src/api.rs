@@ -16,7 +16,7 @@ use crate::codes::{Class, SESSION_GONE, USER_GONE, permission_missing};
 use crate::config::Config;
 use crate::http::{Failure, Http, Payload, Request};
 use crate::ids::{DingId, SentId};
-use crate::quota::Usage;
+use crate::quota::Quota;
 use crate::wire;
 
 /// Read lists and member lists are followed for so many pages; 200 people each.
@@ -61,9 +61,9 @@ impl Api {
         })
     }
 
-    /// How much of the month's quota of API calls this process has used.
-    pub fn usage(&self) -> Usage {
-        self.http.usage()
+    /// The count of the month's quota of API calls.
+    pub fn quota(&self) -> &Quota {
+        self.http.quota()
     }
 
     pub(crate) async fn call(&self, request: &Request) -> Result<Value, Failure> {

@@ -4,7 +4,7 @@
 //! permission gets the error that names it before the platform looks at the id (1.3); any other refusal
 //! means that the permission is there. About a dozen calls of the month's quota.
 
-use hutong_model::{Clock, Finding, FindingState};
+use hutong_model::{Clock, Finding, FindingState, QuotaBook as _, Timestamp};
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -160,7 +160,7 @@ impl Api {
                 format!("make sure that both event subscription and robot > message receiving have {url}"),
             );
         }
-        self.quota(&mut found);
+        self.month(&mut found, clock.now());
         found.list
     }
 
@@ -458,8 +458,8 @@ impl Api {
         }
     }
 
-    fn quota(&self, found: &mut Found) {
-        let usage = self.usage();
+    fn month(&self, found: &mut Found, now: Timestamp) {
+        let usage = self.quota().usage(now);
         let limit = usage.limit.map_or_else(|| "∞".to_owned(), |limit| limit.to_string());
         let state = if usage.low() {
             FindingState::Warning
@@ -478,8 +478,8 @@ impl Api {
             )
         } else {
             (
-                "只含本进程启动以来的调用，公司其他应用也占用额度",
-                "since this process started; other apps of the company use the quota too",
+                "只含胡同的调用，公司其他程序也占用额度",
+                "calls of Hutong only; other programs of the company use the quota too",
             )
         };
         found.add(

@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::codes::{self, Class};
 use crate::config::{Config, loopback};
-use crate::quota::{Quota, Usage};
+use crate::quota::Quota;
 
 /// Larger than any answer we ask for.
 const MAX_ANSWER: usize = 8 << 20;
@@ -182,9 +182,9 @@ impl Http {
         self.client.clone()
     }
 
-    /// How much of the month's quota this process has used.
-    pub fn usage(&self) -> Usage {
-        self.quota.usage(self.clock.now())
+    /// The count of the month's quota.
+    pub fn quota(&self) -> &Quota {
+        &self.quota
     }
 
     /// Forgets the token and fetches one: proves address and credentials.

@@ -56,13 +56,12 @@ use std::sync::Arc;
 use hutong_model::{
     Ability, Action, Adapter, Answer, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, Clock,
     DepartmentId, DepartmentRecord, Finding, KeyProblem, LimitRule, LimitScope, Limits, Link, MessageId, Outcome, Page,
-    PersonRecord, Platform, PlatformEntry, Prepared, RawRequest, Received, Rejection, RenderError, SeeClass, StatRow,
-    StatScope, Timestamp, UserId,
+    PersonRecord, Platform, PlatformEntry, Prepared, QuotaBook, QuotaUse, RawRequest, Received, Rejection, RenderError,
+    SeeClass, StatRow, StatScope, Timestamp, UserId,
 };
 
 pub use config::{CardConfig, Config, KEYS, Previous, Receive};
 pub use ids::{DingId, NoticeId, SentId};
-pub use quota::Usage;
 pub use robot::GroupRobot;
 pub use verify::AesKey;
 
@@ -119,9 +118,9 @@ impl DingTalk {
         })
     }
 
-    /// How much of the company's monthly quota of API calls this process has used.
-    pub fn usage(&self) -> Usage {
-        self.api.usage()
+    /// How much of the company's monthly quota of API calls is used, as far as we know.
+    pub fn usage(&self) -> QuotaUse {
+        self.api.quota().usage(self.clock.now())
     }
 
     fn read(&self, request: &RawRequest<'_>, now: Timestamp) -> Result<Received, Rejection> {
@@ -194,6 +193,10 @@ impl Adapter for DingTalk {
 
     fn probe<'a>(&'a self) -> BoxFuture<'a, Result<(), CallError>> {
         Box::pin(self.api.probe())
+    }
+
+    fn quota(&self) -> Option<&dyn QuotaBook> {
+        Some(self.api.quota())
     }
 
     fn link(&self) -> Option<Arc<dyn Link>> {

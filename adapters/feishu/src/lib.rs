@@ -39,9 +39,10 @@ mod wire;
 use std::sync::Arc;
 
 use hutong_model::{
-    Ability, Action, Adapter, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, ChatRecord, DepartmentId,
-    DepartmentRecord, Finding, KeyProblem, Limits, Link, MessageId, Outcome, Page, PersonRecord, Platform,
-    PlatformEntry, Prepared, RawRequest, Received, RenderError, SeeClass, StatRow, StatScope, Timestamp, UserId,
+    Ability, Action, Adapter, AppId, Attachment, BoxFuture, Build, CallError, Capabilities, ChatId, ChatRecord,
+    DepartmentId, DepartmentRecord, Finding, KeyProblem, Limits, Link, MessageId, Outcome, OwnMessage, Page,
+    PersonRecord, Platform, PlatformEntry, Prepared, RawRequest, Received, RenderError, SeeClass, StatRow, StatScope,
+    Timestamp, UserId,
 };
 
 use api::Api;
@@ -190,6 +191,15 @@ impl Adapter for Feishu {
 
     fn chats<'a>(&'a self, cursor: Option<&'a str>) -> BoxFuture<'a, Result<Page<ChatRecord>, CallError>> {
         Box::pin(reads::chats(&self.api, self.view(), cursor))
+    }
+
+    fn own_messages<'a>(
+        &'a self,
+        chat: &'a ChatId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<OwnMessage>, CallError>> {
+        Box::pin(reads::own_messages(&self.api, &self.config.app_id, chat, from, until))
     }
 
     fn statistics<'a>(

@@ -1,7 +1,8 @@
 //! Reads beside the directory: the bot's chats, the platform's daily figures, attachments.
 
 use hutong_model::{
-    Attachment, CallError, ChatId, ChatRecord, DepartmentId, MessageId, Page, StatRow, StatScope, StatSubject, UserId,
+    Attachment, CallError, ChatId, ChatRecord, DepartmentId, MessageId, OwnMessage, Page, StatRow, StatScope,
+    StatSubject, Timestamp, UserId,
 };
 use serde_json::Value;
 
@@ -19,6 +20,65 @@ fn pairs(query: &[(&str, &str)], cursor: Option<&str>) -> Vec<(String, String)> 
 
 fn items(data: &Value) -> &[Value] {
     data["items"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Pages of a chat's history that are read at most: 1,000 messages in the minutes of an attempt.
+const HISTORY_PAGES: usize = 20;
+
+/// What the app has posted in a chat between two times (feishu.md 5.3). A group's history needs the
+/// permission `im:message.group_msg`; whole seconds on the wire.
+pub async fn own_messages(
+    api: &Api,
+    app_id: &str,
+    chat: &ChatId,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<OwnMessage>, CallError> {
+    let (start, end) = (from.secs().to_string(), (until.secs() + 1).to_string());
+    let mut found = Vec::new();
+    let mut cursor: Option<String> = None;
+    for _ in 0..HISTORY_PAGES {
+        let query = pairs(
+            &[
+                ("container_id_type", "chat"),
+                ("container_id", chat.as_str()),
+                ("start_time", &start),
+                ("end_time", &end),
+                ("sort_type", "ByCreateTimeAsc"),
+                ("page_size", "50"),
+            ],
+            cursor.as_deref(),
+        );
+        let answer = api
+            .get("/open-apis/im/v1/messages".to_owned(), query)
+            .await
+            .map_err(Failure::error)?;
+        let data = &answer["data"];
+        found.extend(items(data).iter().filter_map(|item| own(item, app_id)));
+        cursor = page_after(data, cursor.as_deref())?;
+        if cursor.is_none() {
+            return Ok(found);
+        }
+    }
+    // Half a history decides nothing.
+    Err(CallError::Unavailable(
+        "the history of the chat has too many pages".to_owned(),
+    ))
+}
+
+fn own(item: &Value, app_id: &str) -> Option<OwnMessage> {
+    let sender = &item["sender"];
+    if sender["sender_type"].as_str() != Some("app") || sender["id"].as_str() != Some(app_id) {
+        return None;
+    }
+    let at = match &item["create_time"] {
+        Value::String(ms) => ms.parse().ok()?,
+        other => other.as_i64()?,
+    };
+    Some(OwnMessage {
+        id: MessageId::new(item["message_id"].as_str()?).ok()?,
+        at: Timestamp(at),
+    })
 }
 
 /// The groups that the bot is in (feishu.md 5.7). Private chats are not listed; the listing does not

@@ -1,7 +1,7 @@
 //! One connection, from asking for the endpoint to the last byte: a task that drives a session.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -97,6 +97,18 @@ pub(crate) struct Shared {
     pub clock: Arc<dyn Clock>,
     pub options: Options,
     pub spec: LinkSpec,
+    /// When an event came or a call went last.
+    pub busy: Mutex<Option<Instant>>,
+}
+
+impl Shared {
+    fn is_busy(&self) {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    pub fn last_busy(&self) -> Option<Instant> {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 type Socket = WebSocketStream<Box<dyn Io>>;
@@ -258,6 +270,7 @@ impl Live {
                 message = self.socket.next(), if reading => self.take(message).await?,
                 () = maybe(tick_at) => self.tick().await?,
                 () = &mut self.woken => {
+                    self.shared.is_busy();
                     self.woken = self.session.woken();
                     self.tick().await?;
                 }
@@ -338,6 +351,7 @@ impl Live {
                 Step::Send(Frame::Text(text)) => self.write(Message::text(text)).await?,
                 Step::Send(Frame::Binary(bytes)) => self.write(Message::binary(bytes)).await?,
                 Step::Store { receipt, events } => {
+                    self.shared.is_busy();
                     let mut store = store(self.shared.clone(), receipt, events);
                     // Polled at once, so that the host sees events in the order of their arrival.
                     match futures_util::poll!(&mut store) {

@@ -146,6 +146,10 @@ pub struct Options {
     pub retire: Duration,
     /// From the stop to the end of the last connection.
     pub stop: Duration,
+    /// An exclusive connection is replaced when nothing has come or gone for so long, because there
+    /// is a gap between the old one and the new; at the latest after `calm_most`.
+    pub calm: Duration,
+    pub calm_most: Duration,
     /// Announced ends in a row, each before its connection was stable, that are followed at once;
     /// more are followed with back-off.
     pub replace_burst: u32,
@@ -169,6 +173,8 @@ impl Default for Options {
             standby: Duration::from_secs(5),
             retire: Duration::from_secs(5),
             stop: Duration::from_secs(20),
+            calm: Duration::from_secs(30),
+            calm_most: Duration::from_secs(600),
             replace_burst: 20,
         }
     }

@@ -45,6 +45,7 @@ pub async fn run(
             clock,
             options,
             spec,
+            busy: std::sync::Mutex::default(),
         }),
         said,
         held: BTreeMap::new(),
@@ -53,6 +54,7 @@ pub async fn run(
         next_id: 0,
         next_at: Some(Instant::now()),
         rotate_at: None,
+        rotate_by: None,
         attempt: 0,
         quick: 0,
         lease: None,
@@ -95,6 +97,8 @@ struct Runner {
     /// When to open a connection; `None` while one is being opened or none is wanted.
     next_at: Option<Instant>,
     rotate_at: Option<Instant>,
+    /// Until when a rotation that is due may wait for a quiet moment.
+    rotate_by: Option<Instant>,
     /// Failures since the last stable connection.
     attempt: u32,
     /// Announced ends since the last stable connection.
@@ -200,6 +204,7 @@ impl Runner {
                 }
                 let every = Duration::from_millis(self.shared.spec.rotate_ms);
                 self.rotate_at = (!every.is_zero()).then(|| now + every * 4 / 5 + self.jitter.up_to(every / 5));
+                self.rotate_by = None;
                 self.note(LinkNote::Ready { took });
             }
             (Said::Ready, _) | (Said::Replace, Role::Old) => {}
@@ -315,6 +320,11 @@ impl Runner {
         let Some(primary) = self.find(Role::Primary) else {
             return;
         };
+        if let Some(at) = self.calm_at() {
+            self.rotate_at = Some(at);
+            return;
+        }
+        self.rotate_by = None;
         self.note(LinkNote::Rotating);
         if self.shared.spec.exclusive {
             if let Some(held) = self.held.get_mut(&primary) {
@@ -326,6 +336,19 @@ impl Runner {
             self.attempt = 0;
             self.next_at = Some(Instant::now());
         }
+    }
+
+    /// An exclusive connection cannot be replaced without a gap: when a better moment for it is. `None`
+    /// when it is now.
+    fn calm_at(&mut self) -> Option<Instant> {
+        if !self.shared.spec.exclusive {
+            return None;
+        }
+        let now = Instant::now();
+        let options = &self.shared.options;
+        let by = *self.rotate_by.get_or_insert(now + options.calm_most);
+        let calm = self.shared.last_busy()? + options.calm;
+        (now < by && now < calm).then_some(calm.min(by))
     }
 
     /// True when the lease is ours.

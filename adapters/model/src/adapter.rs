@@ -10,11 +10,12 @@ use crate::diagnose::Finding;
 use crate::directory::{DepartmentRecord, Page, PersonRecord};
 use crate::effect::{Action, Prepared, RenderError};
 use crate::event::{Attachment, Body};
-use crate::ids::{AppId, CompanyId, DepartmentId, MessageId, Platform, UserId};
+use crate::ids::{AppId, ChatId, CompanyId, DepartmentId, MessageId, Platform, UserId};
 use crate::link::Link;
 use crate::outcome::{CallError, Outcome};
+use crate::quota::QuotaBook;
 use crate::secret::Secret;
-use crate::stats::{ChatRecord, StatRow, StatScope};
+use crate::stats::{ChatRecord, OwnMessage, StatRow, StatScope};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -161,6 +162,11 @@ pub trait Adapter: Send + Sync {
         true
     }
 
+    /// The count of the calls that the platform sells by the month; `None` where it does not.
+    fn quota(&self) -> Option<&dyn QuotaBook> {
+        None
+    }
+
     /// How many calls a month the company has bought, for all its apps together, where the platform
     /// counts and the admin has said so.
     fn monthly_calls(&self) -> Option<u32> {
@@ -176,6 +182,17 @@ pub trait Adapter: Send + Sync {
     /// Pages through the chats that the bot is in.
     fn chats<'a>(&'a self, _cursor: Option<&'a str>) -> BoxFuture<'a, Result<Page<ChatRecord>, CallError>> {
         Box::pin(async { Err(CallError::NotPossible("listing chats")) })
+    }
+
+    /// What the app itself has posted in a chat between two times, complete, oldest first: settles
+    /// whether a message in doubt has arrived. `NotPossible` where the platform shows no history.
+    fn own_messages<'a>(
+        &'a self,
+        _chat: &'a ChatId,
+        _from: Timestamp,
+        _until: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<OwnMessage>, CallError>> {
+        Box::pin(async { Err(CallError::NotPossible("reading a chat")) })
     }
 
     /// The platform's own figures of one day (`YYYY-MM-DD`).

@@ -15,6 +15,7 @@ pub mod ids;
 pub mod link;
 pub mod message;
 pub mod outcome;
+pub mod quota;
 pub mod secret;
 pub mod stats;
 
@@ -37,5 +38,6 @@ pub use message::{
     Block, Button, ButtonStyle, Chart, ChartKind, Field, FieldKind, Form, Inline, MentionAllPermit, Message, Table,
 };
 pub use outcome::{CallError, FailedReceiver, Outcome, Receipt};
+pub use quota::{QuotaBook, QuotaCount, QuotaUse};
 pub use secret::Secret;
-pub use stats::{ChatRecord, StatRow, StatScope, StatSubject};
+pub use stats::{ChatRecord, OwnMessage, StatRow, StatScope, StatSubject};

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ChatId, DepartmentId, UserId};
+use crate::clock::Timestamp;
+use crate::ids::{ChatId, DepartmentId, MessageId, UserId};
 
 /// Which aggregate a read asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,13 @@ pub struct StatRow {
     pub subject: StatSubject,
     pub metric: String,
     pub value: i64,
+}
+
+/// A message that the app itself has posted, as the platform shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnMessage {
+    pub id: MessageId,
+    pub at: Timestamp,
 }
 
 /// A chat that the bot is in.

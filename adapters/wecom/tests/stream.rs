@@ -505,7 +505,7 @@ fn pings_keep_it_alive_and_two_missed_ones_end_it() {
     assert!(matches!(end[..], [Step::Close(CloseReason::Failed(_))]), "{end:?}");
     assert!(w.now <= NOW + Duration::from_secs(370), "deaf for at most 70 s");
     let spec = w.bot.link().unwrap().spec();
-    assert!(spec.quiet_ms <= 70_000 && spec.exclusive && !spec.loopback && spec.rotate_ms == 0);
+    assert!(spec.quiet_ms <= 70_000 && spec.exclusive && !spec.loopback && spec.rotate_ms == 7_200_000);
     assert_eq!(spec.hosts, ["weixin.qq.com"]);
 }
 

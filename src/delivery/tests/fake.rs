@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hutong_model::{
-    Action, ActionKind, Adapter, AppId, Body, BoxFuture, CallError, Capabilities, Clock as _, DeliveryClass,
-    DepartmentId, DepartmentRecord, EventId, LimitRule, LimitScope, Limits, ManualClock, MessageId, Outcome, Page,
-    PersonRecord, Platform, Prepared, RawRequest, Receipt, Received, Rejection, RenderError, Timestamp, UserId,
+    Action, ActionKind, Adapter, AppId, Body, BoxFuture, CallError, Capabilities, ChatId, Clock as _, DeliveryClass,
+    DepartmentId, DepartmentRecord, EventId, LimitRule, LimitScope, Limits, ManualClock, MessageId, Outcome,
+    OwnMessage, Page, PersonRecord, Platform, Prepared, QuotaBook, QuotaCount, QuotaUse, RawRequest, Receipt, Received,
+    Rejection, RenderError, Timestamp, UserId,
 };
 use tokio::sync::Notify;
 
@@ -35,6 +36,8 @@ struct Log {
     scripts: HashMap<String, VecDeque<Act>>,
     calls: Vec<String>,
     shown: Vec<String>,
+    /// Chat, message and time of what is shown.
+    history: Vec<(String, OwnMessage)>,
     /// Keys that the platform honours.
     keys: BTreeSet<String>,
     under_way: HashMap<String, usize>,
@@ -50,6 +53,21 @@ pub struct Fake {
     gate: Notify,
     /// Its calls travel over a connection that is not here.
     away: AtomicBool,
+    /// What it says about a monthly quota.
+    pub month: Mutex<QuotaUse>,
+    /// The app may read its chats.
+    pub readable: AtomicBool,
+}
+
+impl QuotaBook for Fake {
+    fn usage(&self, _: Timestamp) -> QuotaUse {
+        self.month.lock().unwrap().clone()
+    }
+    fn drain(&self, _: Timestamp) -> Vec<QuotaCount> {
+        Vec::new()
+    }
+    fn give_back(&self, _: Vec<QuotaCount>) {}
+    fn learn(&self, _: Timestamp, _: &str, _: u64, _: bool) {}
 }
 
 impl Fake {
@@ -102,6 +120,18 @@ impl Fake {
             let honoured = prepared.key_window_ms.is_some() && !log.keys.insert(id.to_owned());
             if !honoured {
                 log.shown.push(id.to_owned());
+                // The same text twice is two messages.
+                let n = log.shown.iter().filter(|s| *s == id).count();
+                let name = if n == 1 {
+                    format!("m-{id}")
+                } else {
+                    format!("m-{id}-{n}")
+                };
+                let message = OwnMessage {
+                    id: MessageId::new(name).unwrap(),
+                    at: self.clock.now(),
+                };
+                log.history.push((lane.clone(), message));
             }
         };
         let unknown = |reason: &str| Outcome::Unknown {
@@ -165,6 +195,27 @@ impl Adapter for Fake {
     }
     fn deliver<'a>(&'a self, prepared: &'a Prepared, key: &'a str) -> BoxFuture<'a, Outcome> {
         Box::pin(self.answer(prepared, key))
+    }
+    fn own_messages<'a>(
+        &'a self,
+        chat: &'a ChatId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> BoxFuture<'a, Result<Vec<OwnMessage>, CallError>> {
+        Box::pin(async move {
+            if !self.readable.load(Ordering::SeqCst) {
+                return Err(CallError::NotPossible("reading a chat"));
+            }
+            let log = self.log.lock().unwrap();
+            let here = log.history.iter().filter(|(lane, _)| lane == chat.as_str());
+            Ok(here
+                .map(|(_, m)| m.clone())
+                .filter(|m| m.at >= from && m.at <= until)
+                .collect())
+        })
+    }
+    fn quota(&self) -> Option<&dyn QuotaBook> {
+        Some(self)
     }
     fn can_deliver(&self) -> bool {
         !self.away.load(Ordering::SeqCst)
@@ -251,6 +302,13 @@ impl Bench {
             log: Mutex::default(),
             gate: Notify::new(),
             away: AtomicBool::new(false),
+            readable: AtomicBool::new(true),
+            month: Mutex::new(QuotaUse {
+                month: "2026-11".into(),
+                calls: 0,
+                limit: None,
+                used_up: false,
+            }),
         };
         Self {
             store: store.clone(),
@@ -282,6 +340,16 @@ impl Bench {
             self.wake.clone(),
             self.sink.clone(),
             options,
+        )
+    }
+
+    pub fn reconciler(&self) -> crate::delivery::reconcile::Reconciler {
+        let adapter: Arc<dyn Adapter> = self.platform.clone();
+        crate::delivery::reconcile::Reconciler::new(
+            self.store.clone(),
+            HashMap::from([(self.platform.app.clone(), adapter)]),
+            self.sink.clone(),
+            self.wake.clone(),
         )
     }
 

@@ -327,3 +327,51 @@ async fn nothing_is_lost_and_nothing_doubled_under_crashes() {
         assert_eq!(open.of("ready") + open.of("sending"), 0, "{open:?}");
     });
 }
+
+#[tokio::test]
+async fn near_the_end_of_a_monthly_quota_the_rest_is_for_what_matters() {
+    on_each_store!(|db| {
+        let bench = Bench::new(&db.store);
+        let put = async |name: &str| {
+            let rows = [
+                ("o", DeliveryClass::Once),
+                ("r", DeliveryClass::Reply),
+                ("s", DeliveryClass::State),
+                ("h", DeliveryClass::Hint),
+            ]
+            .map(|(class, of)| row(&format!("{name}{class}"), &format!("{name}{class}"), of));
+            bench.insert(&rows).await
+        };
+        let month = |calls, used_up| {
+            let mut month = bench.platform.month.lock().unwrap();
+            (month.calls, month.limit, month.used_up) = (calls, Some(5_000), used_up);
+        };
+        let mut delivery = bench.delivery(1);
+        month(3_999, false);
+        put("a").await;
+        delivery.run_until_idle().await.unwrap();
+        month(4_000, false);
+        put("b").await;
+        delivery.run_until_idle().await.unwrap();
+        month(4_100, true);
+        put("c").await;
+        delivery.run_until_idle().await.unwrap();
+        for (id, state) in [
+            ("ah", "sent"),
+            ("bo", "sent"),
+            ("br", "sent"),
+            ("bs", "sent"),
+            ("bh", "dropped"),
+            // The platform itself decides about these: a package may have been bought.
+            ("co", "sent"),
+            ("cr", "sent"),
+            ("cs", "ready"),
+            ("ch", "dropped"),
+        ] {
+            assert_eq!(bench.state(id).await, state, "{id}");
+        }
+        month(4_100, false);
+        delivery.run_until_idle().await.unwrap();
+        assert_eq!(bench.state("cs").await, "sent");
+    });
+}

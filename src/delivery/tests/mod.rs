@@ -2,6 +2,8 @@
 
 mod fake;
 mod loops;
+mod reconcile;
+mod shared;
 
 use std::time::Duration;
 

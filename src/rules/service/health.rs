@@ -92,6 +92,12 @@ pub async fn overview(ctx: &mut Ctx, person: &Person, lang: Lang, more: Vec<Stri
             line.push_str(" · ");
             line.push_str(&say.in_lang(lang));
         }
+        if let Some(quota) = app.adapter.quota().map(|book| book.usage(now))
+            && (quota.limit.is_some() || quota.used_up)
+        {
+            line.push_str(" · ");
+            line.push_str(&Say::HealthQuota(quota).in_lang(lang));
+        }
         lines.push(line);
         names.push(id.to_string());
         if caps.can(Ability::ListPeople) {

@@ -144,3 +144,84 @@ async fn an_exclusive_connection_ends_before_the_next_one_is_opened() {
     assert_eq!(world.state().most_live, 1);
     running.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_zombie_of_which_only_one_may_live_is_replaced_within_two_hours() {
+    let (mut gaps, mut deaf) = (Vec::new(), Vec::new());
+    for seed in 0..20 {
+        let world = World::new(LinkSpec {
+            rotate_ms: 2 * 3_600_000,
+            ..exclusive()
+        });
+        let running = world.start(Options {
+            seed,
+            ..Options::default()
+        });
+        world.until("ready", MINUTE, |w| w.ready() == 1).await;
+        // From now on it answers pings, and nothing else comes.
+        let begin = Instant::now();
+        world
+            .until("replaced", Duration::from_secs(7_300), |w| w.ready() == 2)
+            .await;
+        deaf.push(begin.elapsed());
+        let ended = world.notes().iter().find(|(_, n)| *n == LinkNote::Rotating).unwrap().0;
+        let ready = world
+            .notes()
+            .iter()
+            .rfind(|(_, n)| matches!(n, LinkNote::Ready { .. }))
+            .unwrap()
+            .0;
+        gaps.push(ready - ended);
+        world.newest().say("event after");
+        world
+            .until("heard", MINUTE, |w| w.state().acked.contains("after"))
+            .await;
+        assert_eq!(world.state().most_live, 1);
+        running.stop().await;
+    }
+    deaf.sort();
+    gaps.sort();
+    assert!(
+        deaf[0] >= Duration::from_secs(5_760) && deaf[19] <= Duration::from_secs(7_200),
+        "{deaf:?}"
+    );
+    assert!(gaps[19] <= Duration::from_secs(2), "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_with_a_gap_waits_for_a_quiet_moment_but_not_for_ever() {
+    // Due between 5 s and 725 s from `begin`. Busy a little longer, and busy all the time.
+    for (busy_s, from_s, to_s) in [(745u64, 605u64, 790u64), (5_000, 605, 1_340)] {
+        let world = World::new(LinkSpec {
+            rotate_ms: 3_600_000,
+            ..exclusive()
+        });
+        let running = world.start(Options::default());
+        world.until("ready", MINUTE, |w| w.ready() == 1).await;
+        sleep(Duration::from_secs(2_875)).await;
+        let begin = Instant::now();
+        let mut n = 0;
+        let mut rotated = None;
+        while rotated.is_none() && begin.elapsed() < Duration::from_secs(5_000) {
+            if begin.elapsed() < Duration::from_secs(busy_s) {
+                n += usize::from(world.newest().say(&format!("event {n}")));
+            }
+            sleep(Duration::from_secs(10)).await;
+            let notes = world.notes();
+            rotated = notes
+                .iter()
+                .find(|(_, note)| *note == LinkNote::Rotating)
+                .map(|(at, _)| *at - begin);
+        }
+        let rotated = rotated.expect("it is replaced in the end");
+        let range = Duration::from_secs(from_s)..=Duration::from_secs(to_s);
+        assert!(range.contains(&rotated), "{rotated:?} not in {range:?}");
+        world.until("next", MINUTE, |w| w.ready() == 2).await;
+        assert_eq!(
+            world.committed.lock().unwrap().len(),
+            n,
+            "what came before the gap is stored"
+        );
+        running.stop().await;
+    }
+}

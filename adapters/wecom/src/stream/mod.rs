@@ -29,6 +29,9 @@ pub(crate) const NOT_SUBSCRIBED: i64 = 846_609;
 /// Nothing received for so long: dead. Pings are answered every 30 s; two missed ones end the
 /// connection after 65 s already.
 const QUIET_MS: u64 = 68_000;
+/// A connection that answers pings and delivers nothing looks like a quiet one, and no second one may
+/// be opened beside it to compare: it is replaced at this age, with a gap of a moment.
+const ROTATE_MS: u64 = 2 * 3600 * 1000;
 /// Messages of people are small; files come as URLs.
 const MAX_FRAME: usize = 1 << 20;
 
@@ -76,7 +79,7 @@ impl Link for BotLink {
             hosts: vec!["weixin.qq.com".into()],
             loopback: self.loopback,
             quiet_ms: QUIET_MS,
-            rotate_ms: 0,
+            rotate_ms: ROTATE_MS,
             max_frame: MAX_FRAME,
         }
     }
