@@ -4,8 +4,8 @@
 //! arguments and one exhaustive `match` per language, so that a missing translation does not
 //! compile. Names of commands, in both languages, are in [`commands`].
 
-pub mod calendar;
 pub mod alerts;
+pub mod calendar;
 pub mod columns;
 pub mod commands;
 pub mod condition;
