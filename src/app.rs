@@ -94,6 +94,9 @@ impl Hutong {
         let key = store::signing_key(&store, now)
             .await
             .context("reading the signing key")?;
+        store::contact_key(&store, now)
+            .await
+            .context("reading the key of contact hashes")?;
         enter_roles(&store, &config, now).await.context("entering the roles")?;
         let links = Board::of(
             config

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod adapters;
 pub mod app;
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod commands;

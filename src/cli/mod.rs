@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 pub mod check;
 mod demo;
 mod groups;
@@ -40,6 +41,10 @@ enum Command {
     /// Group rules: what would change, carry it out, take it back.
     #[command(subcommand)]
     Groups(groups::Groups),
+    /// Copy the whole store into one file, beside the running service.
+    Backup(backup::BackupArguments),
+    /// Fill an empty store from a backup. Afterwards nothing is sent until an operator has looked.
+    Restore(backup::RestoreArguments),
     #[command(flatten)]
     Operate(operate::Operate),
     /// Say what a configuration does, or what is wrong with it.
@@ -79,6 +84,8 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
         Command::Groups(command) => runtime.block_on(groups::run(&command)),
+        Command::Backup(arguments) => runtime.block_on(backup::backup(&arguments)),
+        Command::Restore(arguments) => runtime.block_on(backup::restore(&arguments)),
         Command::Operate(command) => runtime.block_on(operate::run(&command)),
         Command::Check { config, json, online } => match check_file(&config, json) {
             Ok(code) if online && code == ExitCode::SUCCESS => runtime.block_on(check_online(&config, json)),

@@ -33,7 +33,9 @@ macro_rules! sections {
             pub(super) fn read(root: &Root<'_>) -> Option<Self> {
                 $(let $switch = root.switch::<$one>();)*
                 $(let $blocks = root.many::<$many>();)*
-                Some(Self { $($switch: $switch?,)* $($blocks: $blocks?,)* })
+                let mut all = Self { $($switch: $switch?,)* $($blocks: $blocks?,)* };
+                groups::link(&mut all.groups, &all.segments);
+                Some(all)
             }
         }
     };

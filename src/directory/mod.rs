@@ -4,6 +4,7 @@
 //! ([`Identity`]) of one company and platform share ids across apps, and accounts with the same
 //! employee number are one person.
 
+pub mod contact;
 pub mod facts;
 mod store;
 pub mod sync;

@@ -1,6 +1,8 @@
 //! SQL of the directory.
 
-use hutong_model::{AppId, ChatId, ChatKind, CompanyId, DepartmentRecord, PersonRecord, Platform, Timestamp, UserId};
+use hutong_model::{
+    AppId, ChatId, ChatKind, CompanyId, DepartmentRecord, Employment, PersonRecord, Platform, Timestamp, UserId,
+};
 
 use super::{ChatInfo, Department, Identity, Person, PersonId, Presence};
 use crate::store::{Row, StoreError, Tx};
@@ -180,9 +182,15 @@ impl<'t> Directory<'t> {
         let left_at = if record.active { None } else { Some(now) };
         self.tx
             .query(
-                "INSERT INTO person (id, company, name, employee_no, title, department, leader, active, created_at, left_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-                 ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+                "INSERT INTO person (id, company, name, employee_no, title, department, leader, active, created_at, left_at, \
+                   joined_on, office, employment, contractor) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+                 ON CONFLICT (id) DO UPDATE SET \
+                   name = CASE WHEN $15 THEN excluded.name ELSE person.name END, \
+                   joined_on = COALESCE(excluded.joined_on, person.joined_on), \
+                   office = COALESCE(excluded.office, person.office), \
+                   employment = COALESCE(excluded.employment, person.employment), \
+                   contractor = COALESCE(excluded.contractor, person.contractor), \
                    employee_no = COALESCE(excluded.employee_no, person.employee_no), \
                    title = COALESCE(excluded.title, person.title), \
                    department = COALESCE(excluded.department, person.department), \
@@ -191,7 +199,11 @@ impl<'t> Directory<'t> {
             )
             .bind(id.as_str())
             .bind(company)
-            .bind(record.name.as_str())
+            // An app without the right to names is told none.
+            .bind(match record.name.trim() {
+                "" => record.user.as_str(),
+                name => name,
+            })
             .bind(record.employee_no.clone())
             .bind(record.title.clone())
             .bind(department)
@@ -199,11 +211,21 @@ impl<'t> Directory<'t> {
             .bind(record.active)
             .bind(now)
             .bind(left_at)
+            .bind(record.joined_on.map(|day| day.to_string()))
+            .bind(record.office.clone())
+            .bind(record.employment.map(|kind| kind.as_str().to_owned()))
+            .bind(record.employment.map(Employment::is_contractor))
+            .bind(!record.name.trim().is_empty())
             .execute()
             .await?;
+        super::contact::keep(self.tx, company, platform, &id, record).await?;
         self.add_identity(company, platform, &record.user, &id, true).await?;
         for alias in &record.aliases {
+            let before = self.person_of(company, platform, alias).await?;
             self.add_identity(company, platform, alias, &id, false).await?;
+            if let Some(stub) = before.filter(|p| p.id != id) {
+                self.was_somebody_known(&stub.id, &id, now).await?;
+            }
         }
         let rows: Vec<String> = record
             .departments
@@ -229,6 +251,36 @@ impl<'t> Directory<'t> {
                 .await?;
         }
         Ok(id)
+    }
+
+    /// Somebody was entered under another id of theirs before it was known whose it is. When that was the
+    /// only id, nobody is left behind it: their places in chats are the known person's.
+    async fn was_somebody_known(
+        &mut self,
+        stub: &PersonId,
+        known: &PersonId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let others = self
+            .tx
+            .query("SELECT COUNT(*) AS n FROM identity WHERE person = $1")
+            .bind(stub.as_str())
+            .one()
+            .await?;
+        if others.get::<i64>("n")? > 0 {
+            return Ok(());
+        }
+        self.tx
+            .query(
+                "INSERT INTO chat_member (app, chat_id, person, joined_at, left_at) \
+                 SELECT app, chat_id, $2, joined_at, left_at FROM chat_member WHERE person = $1 AND left_at IS NULL \
+                 ON CONFLICT (app, chat_id, person) DO UPDATE SET left_at = NULL",
+            )
+            .bind(stub.as_str())
+            .bind(known.as_str())
+            .execute()
+            .await?;
+        self.person_left(stub, now).await
     }
 
     /// Marks a leaver. Their account stays, so that history keeps its names until it is anonymised.

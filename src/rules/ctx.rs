@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeZone as _};
 use chrono_tz::Tz;
 use hutong_model::{
     Ability, Action, ActionKind, Adapter, AppId, Button, ButtonStyle, Capabilities, ChatId, ChatKind, ChatRef,
-    CompanyId, DeliveryClass, EventId, Mention, Message, Platform, Prepared, RenderError, Target, Timestamp,
+    CompanyId, DeliveryClass, EventId, Mention, Message, Platform, Prepared, RenderError, Target, Timestamp, UserId,
 };
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -21,7 +21,7 @@ use crate::commands::{AnswerPlace, Asker};
 use crate::directory::{Directory, Person, PersonId};
 use crate::link::board::Board;
 use crate::noise::{Budget, Voice};
-use crate::store::{Query, Tx};
+use crate::store::{Query, StoreError, Tx};
 use crate::text::Lang;
 
 use super::RuleError;
@@ -215,6 +215,27 @@ impl Ctx {
                 Ok(named.pop().filter(|_| named.is_empty()))
             }
             (None, None) => Ok(None),
+        }
+    }
+
+    /// Somebody whom the directory does not know has spoken to an app. Where that app cannot read the
+    /// directory (an AI bot), an app of the same company that can is asked who it is; also where the
+    /// platform gives the two apps different ids for one person, that app's answer names both.
+    pub async fn ask_who(&mut self, heard_by: &AppId, user: &UserId) -> Result<(), StoreError> {
+        let env = self.env.clone();
+        let Some(heard) = env.app(heard_by) else { return Ok(()) };
+        if heard.adapter.capabilities().can(Ability::ListPeople) {
+            return Ok(());
+        }
+        let reader = env.apps.iter().find(|(_, app)| {
+            app.company == heard.company
+                && app.adapter.platform() == heard.adapter.platform()
+                && app.adapter.capabilities().can(Ability::ListPeople)
+        });
+        let now = self.now();
+        match reader {
+            Some((reader, _)) => self.directory().ask_sync(reader, Some(user), now).await,
+            None => Ok(()),
         }
     }
 
@@ -577,5 +598,25 @@ pub fn local(zone: Tz, at: Timestamp) -> DateTime<Tz> {
     match zone.timestamp_millis_opt(at.millis()) {
         chrono::LocalResult::Single(t) | chrono::LocalResult::Ambiguous(t, _) => t,
         chrono::LocalResult::None => zone.timestamp_nanos(0),
+    }
+}
+
+#[cfg(test)]
+mod lane_tests {
+    use super::*;
+
+    /// A badge is changed by reading and writing whole lists: the outbox sends one row of a lane at a
+    /// time, whichever replica it is, so all changes of a badge must stand in one lane.
+    #[test]
+    fn all_changes_of_a_badge_stand_in_one_lane() {
+        let app = AppId::new("fs").unwrap();
+        let change = |badge: &str, user: &str, given| Action::Badge {
+            badge: badge.to_owned(),
+            users: vec![UserId::new(user).unwrap()],
+            given,
+        };
+        let lane = lane_of(&app, &change("m_star", "u1", true));
+        assert_eq!(lane, lane_of(&app, &change("m_star", "u2", false)));
+        assert_ne!(lane, lane_of(&app, &change("m_moon", "u1", true)));
     }
 }

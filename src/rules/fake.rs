@@ -255,6 +255,9 @@ impl World {
             leader: None,
             title: None,
             active: true,
+            joined_on: None,
+            office: None,
+            employment: None,
         };
         let mut directory = crate::directory::Directory::new(&mut tx);
         let id = directory

@@ -57,7 +57,7 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
         )));
     }
     if let Some(points) = &sections.points {
-        rules.push(Arc::new(points::PointsRule::new(points.clone())));
+        rules.push(Arc::new(points::PointsRule::new(points.clone(), calendar.zone)));
     }
     if !sections.columns.is_empty() {
         rules.push(Arc::new(columns::ColumnsRule::new(

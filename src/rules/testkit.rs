@@ -165,6 +165,9 @@ pub fn record(id: &str, name: &str, departments: &[&str]) -> PersonRecord {
         leader: None,
         title: None,
         active: true,
+        joined_on: None,
+        office: None,
+        employment: None,
     }
 }
 

@@ -7,6 +7,7 @@
 //! files named `store.rs`.
 
 mod error;
+pub mod file;
 mod migrate;
 mod postgres;
 mod snapshot;
@@ -39,8 +40,11 @@ pub enum Dialect {
 pub struct StoreOptions {
     /// Connections for reading (SQLite) or for everything (PostgreSQL).
     pub connections: u32,
-    /// Look into a SQLite file that another process serves: no lock, no migration, no checkpoints.
-    /// For operators' commands, which touch the outbox and `work` only; never for an inbox.
+    /// Use a SQLite file that another process serves: no lock, no migration, no checkpoints. For
+    /// operators' commands. They may write what is unique by a row of its own: the outbox, `work`,
+    /// a way back that was shown, an order with its tick (`inbox::accept::insert_own`, whose number
+    /// comes from the database and which no platform repeats). Never for an inbox that accepts
+    /// events of platforms: the process that serves the file recognises repeats in its memory.
     pub beside: bool,
     /// Accept a PostgreSQL that may lose acknowledged commits (`fsync=off`); for tests only.
     pub allow_unsafe_durability: bool,
@@ -107,7 +111,7 @@ impl Store {
         })
     }
 
-    /// Copies the rows of another database into this one, which must be in memory and empty: one
+    /// Copies the rows of another database into this one, which must be SQLite and empty: one
     /// consistent state, read without a lock that anybody would wait for. Tables named in `without`
     /// stay empty; columns and tables that only one side knows are left out, so a database of an
     /// older or newer program can be copied. The other database is not changed, not even its schema.
@@ -115,9 +119,17 @@ impl Store {
     /// Errors: [`StoreError::Unavailable`] when there is no such database or it cannot be reached.
     pub async fn copy_from(&self, url: &str, without: &[&str]) -> Result<(), StoreError> {
         let Inner::Sqlite(db) = &self.inner else {
-            return Err(StoreError::Broken("only a database in memory takes a copy".to_owned()));
+            return Err(StoreError::Broken("only a SQLite database takes a copy".to_owned()));
         };
         snapshot::copy(db, url, without).await
+    }
+
+    /// Fills this empty store with the rows of a SQLite file, all or nothing.
+    pub async fn restore_from(&self, file: &std::path::Path) -> Result<(), StoreError> {
+        match &self.inner {
+            Inner::Sqlite(db) => snapshot::copy(db, &format!("sqlite://{}", file.display()), &[]).await,
+            Inner::Postgres(db) => snapshot::into_postgres(db, file).await,
+        }
     }
 
     pub fn dialect(&self) -> Dialect {

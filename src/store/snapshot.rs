@@ -1,4 +1,5 @@
-//! Copies the rows of a real database into one in memory.
+//! Copies the rows of a database into another: into one in memory for what must leave no trace, into
+//! a file for a backup, and back.
 //!
 //! SQLite: the file is attached read-only and read in one read transaction, which in write-ahead mode
 //! neither waits for the writer nor holds it up. PostgreSQL: one read-only transaction at repeatable
@@ -7,10 +8,11 @@
 use std::path::Path;
 
 use sqlx::postgres::PgConnection;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
 use super::StoreError;
+use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 
 /// What belongs to a database and not to its content.
@@ -165,5 +167,98 @@ async fn copy_table(
 
 async fn run_pg(connection: &mut PgConnection, text: String) -> Result<(), StoreError> {
     sqlx::query(AssertSqlSafe(text)).execute(connection).await?;
+    Ok(())
+}
+
+/// Fills an empty PostgreSQL from a SQLite file, in one transaction. A row travels as JSON here, too.
+pub(super) async fn into_postgres(db: &Postgres, file: &Path) -> Result<(), StoreError> {
+    let mut source = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(false)
+        .read_only(true)
+        .connect()
+        .await?;
+    let theirs = tables_of(&mut source, "main").await?;
+    let mut target = db.begin().await?;
+    let ours: Vec<String> = sqlx::query_scalar(
+        "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename",
+    )
+    .fetch_all(&mut *target)
+    .await?;
+    for table in ours.iter().filter(|t| !OWN.contains(&t.as_str()) && theirs.contains(t)) {
+        fill_table(&mut target, &mut source, table).await?;
+    }
+    target.commit().await?;
+    source.close().await?;
+    Ok(())
+}
+
+async fn fill_table(target: &mut PgConnection, source: &mut SqliteConnection, table: &str) -> Result<(), StoreError> {
+    let known: Vec<(String, String)> = sqlx::query_as(
+        "SELECT CAST(column_name AS TEXT), CAST(is_identity AS TEXT) FROM information_schema.columns \
+         WHERE table_schema = current_schema() AND table_name = $1",
+    )
+    .bind(table)
+    .fetch_all(&mut *target)
+    .await?;
+    let columns: Vec<(String, String)> = columns_of(source, "main", table)
+        .await?
+        .into_iter()
+        .filter(|(name, _)| known.iter().any(|(n, _)| n == name))
+        .collect();
+    if columns.is_empty() {
+        return Ok(());
+    }
+    // Rows that the schema brings along give way. Not asked for where there are none: some tables
+    // refuse every deletion.
+    let present: bool = sqlx::query_scalar(AssertSqlSafe(format!("SELECT EXISTS (SELECT 1 FROM {table})")))
+        .fetch_one(&mut *target)
+        .await?;
+    if present {
+        run_pg(target, format!("DELETE FROM {table}")).await?;
+    }
+    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    let pairs: Vec<String> = columns
+        .iter()
+        .map(|(name, kind)| match kind.as_str() {
+            "BLOB" => format!("'{name}', '\\x' || lower(hex({name}))"),
+            _ => format!("'{name}', {name}"),
+        })
+        .collect();
+    // Some hundred columns would be too many arguments for one call; no table has so many.
+    let select = format!(
+        "SELECT rowid, json_object({}) FROM {table} WHERE rowid > $1 ORDER BY rowid LIMIT {PAGE}",
+        pairs.join(", ")
+    );
+    let list = names.join(", ");
+    let insert = format!(
+        "INSERT INTO {table} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM json_populate_recordset(NULL::{table}, CAST($1 AS JSON))"
+    );
+    let mut after = i64::MIN;
+    loop {
+        let rows: Vec<(i64, String)> = sqlx::query_as(AssertSqlSafe(select.clone()))
+            .bind(after)
+            .fetch_all(&mut *source)
+            .await?;
+        let Some((last, _)) = rows.last() else { break };
+        after = *last;
+        let texts: Vec<&str> = rows.iter().map(|(_, text)| text.as_str()).collect();
+        sqlx::query(AssertSqlSafe(insert.clone()))
+            .bind(format!("[{}]", texts.join(",")))
+            .execute(&mut *target)
+            .await?;
+    }
+    for (name, identity) in &known {
+        if identity == "YES" {
+            run_pg(
+                target,
+                format!(
+                    "SELECT setval(pg_get_serial_sequence('{table}', '{name}'), GREATEST((SELECT COALESCE(MAX({name}), 0) FROM {table}), 1), \
+                     (SELECT COUNT(*) > 0 FROM {table}))"
+                ),
+            )
+            .await?;
+        }
+    }
     Ok(())
 }

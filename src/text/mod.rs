@@ -6,6 +6,7 @@
 
 pub mod columns;
 pub mod commands;
+pub mod condition;
 pub mod groups;
 pub mod noise;
 pub mod points;

@@ -85,6 +85,9 @@ fn company(words: &dyn Words) -> Org {
             title: name_of(&words.get(DEPARTMENTS + PEOPLE + n)),
             leader: Some("u_chen".to_owned()),
             active: true,
+            joined_on: None,
+            office: None,
+            employment: None,
         });
     }
     org

@@ -5,13 +5,16 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod columns;
 mod crash;
 mod door;
 mod faults;
+mod groups;
 mod hostile;
 mod links;
 mod rehearse;
+mod people;
 mod talk;
 mod tidy;

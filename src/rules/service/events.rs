@@ -133,6 +133,7 @@ async fn message(
     let person = match found.person {
         Some(person) => person,
         None => {
+            ctx.ask_who(&event.app, user).await?;
             let name = message.sender.name.as_deref();
             ctx.directory()
                 .ensure_person(company, platform, user, name, now)
