@@ -14,7 +14,7 @@ mod faults;
 mod groups;
 mod hostile;
 mod links;
-mod rehearse;
 mod people;
+mod rehearse;
 mod talk;
 mod tidy;
