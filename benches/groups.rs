@@ -259,7 +259,7 @@ async fn measure() {
             priority: Vec::new(),
             merge_at: chrono::NaiveTime::default(),
             zone: chrono_tz::Asia::Shanghai,
-            workdays: Arc::new(hutong::schedule::Weekdays),
+            workdays: Arc::new(hutong::schedule::workdays::MondayToFriday),
         },
     });
     println!("{PEOPLE} people, {DEPARTMENTS} groups, {RULES} rules, {MOVED} people moved");
@@ -301,6 +301,9 @@ async fn measure() {
             leader: None,
             title: None,
             active: true,
+            employment: None,
+            joined_on: None,
+            office: None,
         };
         let mut ctx = ctx(&store, &env).await;
         ctx.directory()

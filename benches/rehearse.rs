@@ -70,6 +70,9 @@ async fn fill(store: &Store) {
             leader: None,
             title: None,
             active: true,
+            employment: None,
+            joined_on: None,
+            office: None,
         };
         people.push(
             directory

@@ -39,7 +39,7 @@ use crate::store::{Dialect, Store, StoreError, StoreOptions};
 use crate::text::Lang;
 use crate::trace::Trace;
 
-pub use chores::{SyncOutcome, introduce, sync_directory};
+pub use chores::{SyncOutcome, diagnose, introduce, sync_directory};
 
 /// A system that is built and not yet running.
 pub struct Hutong {

@@ -8,6 +8,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Hutong;
 use crate::directory::sync::{SyncError, SyncReport, refresh, sync_app};
+use crate::rules::service::store::keep_findings;
+use crate::store::{Store, StoreError};
 
 /// A full reading of the directory this often, beside what events tell.
 const FULL: Duration = Duration::from_secs(24 * 3600);
@@ -16,6 +18,10 @@ const AGAIN: Duration = Duration::from_secs(10 * 60);
 /// What events named without describing is read this often.
 const REFRESH: Duration = Duration::from_secs(5);
 
+/// A platform that has not answered after so long is asked again later.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Permissions are asked for again this often.
+const DIAGNOSE: Duration = Duration::from_secs(6 * 3600);
 /// Rehearsals that were asked for in a chat are looked for this often.
 const ASKED: Duration = Duration::from_secs(2);
 
@@ -50,6 +56,32 @@ async fn probe(adapter: &dyn Adapter) -> Result<(), CallError> {
         Err(CallError::NotPossible(_)) => Ok(()),
         result => result,
     }
+}
+
+/// Asks every platform whether an app is set up as it must be, and keeps the answers for `/health`.
+pub async fn diagnose(system: &Hutong) -> Result<(), StoreError> {
+    for app in &system.config.apps {
+        let base = system.config.server.public_url.as_deref();
+        ask(&system.store, &app.id, app.adapter.as_ref(), base, system.clock.now()).await?;
+    }
+    Ok(())
+}
+
+async fn ask(
+    store: &Store,
+    id: &AppId,
+    adapter: &dyn Adapter,
+    base: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let url = base.map(|base| format!("{}/hook/{id}", base.trim_end_matches('/')));
+    // Who does not answer now is asked again; what was known stays.
+    let Ok(found) = tokio::time::timeout(PATIENCE, adapter.diagnose(url.as_deref())).await else {
+        return Ok(());
+    };
+    let mut tx = store.begin().await?;
+    keep_findings(&mut tx, id, &found, now).await?;
+    tx.commit().await
 }
 
 pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationToken) {
@@ -98,6 +130,21 @@ pub(super) fn spawn(tasks: &TaskTracker, system: &Hutong, cancel: &CancellationT
                 tokio::select! {
                     () = cancel.cancelled() => return,
                     () = tokio::time::sleep(REFRESH) => {}
+                }
+            }
+        });
+    }
+    for app in system.config.apps.clone() {
+        let base = system.config.server.public_url.clone();
+        let (store, clock, cancel) = (system.store.clone(), system.clock.clone(), cancel.clone());
+        tasks.spawn(async move {
+            loop {
+                if let Err(error) = ask(&store, &app.id, app.adapter.as_ref(), base.as_deref(), clock.now()).await {
+                    tracing::warn!(app = %app.id, %error, "app.diagnose could not be kept; it will be asked again");
+                }
+                tokio::select! {
+                    () = cancel.cancelled() => return,
+                    () = tokio::time::sleep(DIAGNOSE) => {}
                 }
             }
         });

@@ -10,6 +10,8 @@ use super::section::Root;
 pub mod columns;
 #[path = "../rules/groups/config.rs"]
 pub mod groups;
+#[path = "../rules/newcomers/config.rs"]
+pub mod newcomers;
 #[path = "../rules/points/config.rs"]
 pub mod points;
 #[path = "../rules/reports/config.rs"]
@@ -49,6 +51,8 @@ sections! {
         report: reports::Report,
         /// `[interests]`
         interests: segments::Interests,
+        /// `[onboard]`
+        onboard: newcomers::Onboard,
     }
     blocks {
         /// `[[group_rule]]`

@@ -7,6 +7,7 @@ mod ctx;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod groups;
+pub mod newcomers;
 pub mod noise;
 pub mod points;
 pub mod rehearsal;
@@ -55,6 +56,9 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
             sections.interests.clone(),
             calendar.zone,
         )));
+    }
+    if let Some(onboard) = &sections.onboard {
+        rules.push(Arc::new(newcomers::Newcomers::new(onboard.clone(), calendar)));
     }
     if let Some(points) = &sections.points {
         rules.push(Arc::new(points::PointsRule::new(points.clone(), calendar.zone)));

@@ -46,8 +46,8 @@ pub const ALL: &[CommandText] = &[
         en: &["health"],
         about_zh: "看看我工作得怎么样",
         about_en: "how I am doing",
-        usage_zh: "/体检",
-        usage_en: "/health",
+        usage_zh: "/体检\n/体检 应用=feishu",
+        usage_en: "/health\n/health app=feishu",
     },
     CommandText {
         id: "service.help",
@@ -121,6 +121,7 @@ pub fn all() -> impl Iterator<Item = &'static CommandText> {
         .chain(super::columns::COMMANDS)
         .chain(super::reports::COMMANDS)
         .chain(super::segments::COMMANDS)
+        .chain(super::newcomers::COMMANDS)
         .chain(super::noise::COMMANDS)
         .chain(super::rehearse::COMMANDS)
 }

@@ -8,6 +8,8 @@ pub mod columns;
 pub mod commands;
 pub mod condition;
 pub mod groups;
+pub mod health;
+pub mod newcomers;
 pub mod noise;
 pub mod points;
 pub mod rehearse;

@@ -525,6 +525,14 @@ fn sees_en(class: SeeClass) -> &'static str {
     }
 }
 
+/// What an ability is called.
+pub fn ability(ability: Ability, lang: Lang) -> &'static str {
+    match lang {
+        Lang::Zh => ability_zh(ability),
+        Lang::En => ability_en(ability),
+    }
+}
+
 fn ability_zh(ability: Ability) -> &'static str {
     match ability {
         Ability::SendToChat => "往群里发",

@@ -14,6 +14,7 @@ mod faults;
 mod groups;
 mod hostile;
 mod links;
+mod newcomers;
 mod people;
 mod rehearse;
 mod talk;
