@@ -388,7 +388,7 @@ pub(crate) fn environment(config: &Checked, key: Secret, links: Board) -> Env {
             )
         })
         .collect();
-    Env {
+    let mut env = Env {
         apps,
         signer: Signer::new(key),
         zone: config.company.zone,
@@ -410,7 +410,15 @@ pub(crate) fn environment(config: &Checked, key: Secret, links: Board) -> Env {
         public_url: config.server.public_url.clone(),
         links,
         noise: budget(config),
+    };
+    // A limit may name a group as it is heard or as it is posted to.
+    let limits: Vec<_> = std::mem::take(&mut env.noise.groups).into_iter().collect();
+    for ((app, chat), limit) in limits {
+        let group = env.group_of(&app, &chat);
+        let own = env.noise.groups.entry(group).or_insert(limit);
+        *own = limit.min(*own);
     }
+    env
 }
 
 fn budget(config: &Checked) -> crate::noise::Budget {

@@ -15,6 +15,7 @@ use crate::cli::check::dates;
 use crate::clock::SystemClock;
 use crate::config::{Checked, Environment as _, Loader, ProcessEnvironment};
 use crate::ingress::{self, Limits};
+use crate::rehearse::running;
 use crate::trace::Trace;
 
 /// Loads a configuration; problems are printed, all at once.
@@ -72,7 +73,10 @@ pub(super) async fn serve(file: &Path) -> anyhow::Result<ExitCode> {
 /// Leaves the configuration in the store, for `rehearse --against running`.
 async fn remember(system: &Hutong, file: &Path) {
     let running = match (std::fs::read_to_string(file), std::path::absolute(file)) {
-        (Ok(text), Ok(file)) => Running { file, text },
+        (Ok(text), Ok(file)) => match running::without_secrets(&text, crate::adapters::ALL) {
+            Some(text) => Running { file, text },
+            None => return,
+        },
         _ => return,
     };
     let Ok(json) = serde_json::to_string(&running) else {

@@ -311,6 +311,11 @@ impl Worker {
         if let Body::Tick { schedule, .. } = &event.body {
             ctx.caused_by(schedule);
         }
+        if let Step1::Run(item) = &step
+            && item.asker().is_some()
+        {
+            ctx.asked_for();
+        }
         let mark = ctx.effects_mark();
         let writes = ctx.tx().writes();
         if careful {
@@ -508,6 +513,24 @@ impl Worker {
             sum.events += step.events;
             sum.items += step.items;
             sum.effects += step.effects;
+        }
+    }
+
+    /// Handles events that stand in no inbox, all in one transaction. False when one of them failed:
+    /// then nothing has happened, and they belong into the inbox like any others.
+    pub async fn run_unstored(&self, events: Vec<Event>) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let mut loaded: Vec<Loaded> = events.into_iter().map(Ok).collect();
+        let tx = self.store.begin().await?;
+        match self.run_batch(tx, &mut loaded, now, Duration::MAX, false).await {
+            Ok(outcome) if outcome.failures > 0 => {
+                let (tx, _) = outcome.ctx.into_parts();
+                tx.rollback().await?;
+                Ok(false)
+            }
+            Ok(outcome) => self.commit(outcome, &[], now).await.map(|_| true),
+            Err(Failure::Item) => Ok(false),
+            Err(Failure::Store(error)) => Err(error),
         }
     }
 

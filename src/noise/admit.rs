@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use hutong_model::{Ability, Action, ActionKind, DeliveryClass, Prepared, Timestamp};
+use hutong_model::{Ability, Action, ActionKind, AppId, DeliveryClass, Prepared, Timestamp};
 
-use super::digest::{self, Digest, Section};
+use super::digest::{self, Digest, Drawing, Room, Section};
+use super::groups;
 use super::store::{self, Group, Part, Said, Waiting};
 use super::{LONGEST_WAIT, Standing, Verdict, Voice};
 use crate::delivery::OutboxRow;
@@ -31,7 +32,7 @@ pub async fn admit(
     let day = budget.day(now).to_string();
     let budgeted = |e: &PendingEffect| matches!(e.voice, Voice::Post { must: false, .. });
     let mut standings = match effects.iter().any(budgeted) {
-        true => Some(standings(tx, &day, now).await?),
+        true => Some(standings(tx, env, &day, now).await?),
         false => None,
     };
     let mut said: BTreeMap<Group, Said> = BTreeMap::new();
@@ -45,14 +46,14 @@ pub async fn admit(
         }
         match voice {
             Voice::Silent => {}
-            Voice::Answer(chat) => said.entry((effect.app.clone(), chat)).or_default().answers += 1,
+            Voice::Answer(chat) => said.entry(env.group_of(&effect.app, &chat)).or_default().answers += 1,
             Voice::Post { chat, must: true, .. } => {
-                said.entry((effect.app.clone(), chat)).or_default().beside += 1;
+                said.entry(env.group_of(&effect.app, &chat)).or_default().beside += 1;
             }
             Voice::Post {
                 chat, content, source, ..
             } => {
-                let group = (effect.app.clone(), chat);
+                let group = env.group_of(&effect.app, &chat);
                 let limit = budget.limit(&group.0, &group.1);
                 let verdict = match &mut standings {
                     Some(s) => s.of(&group).decide(limit, budget.has_priority(&source)),
@@ -61,7 +62,7 @@ pub async fn admit(
                 match verdict {
                     Verdict::Send => said.entry(group).or_default().posts += 1,
                     Verdict::Wait => {
-                        store::wait(tx, &waiting(effect, rest, group, *content, source, now)).await?;
+                        store::wait(tx, &waiting(effect, rest, chat, *content, source, now)).await?;
                         continue;
                     }
                 }
@@ -69,7 +70,7 @@ pub async fn admit(
             Voice::Change { card, context, content } => {
                 if let Some(mut found) = store::digest_at(tx, &effect.app, &card).await? {
                     digest::replace(&mut found.sections, effect.rule, &content);
-                    rows.extend(redrawn(tx, env, &effect, &found, card, context).await?);
+                    rows.extend(redrawn(tx, env, &effect, &found, (card, context), now).await?);
                     continue;
                 }
             }
@@ -83,7 +84,7 @@ pub async fn admit(
                         keep
                     });
                     if gone && !found.sections.is_empty() {
-                        rows.extend(redrawn(tx, env, &effect, &found, message, None).await?);
+                        rows.extend(redrawn(tx, env, &effect, &found, (message, None), now).await?);
                         continue;
                     }
                 }
@@ -107,16 +108,16 @@ impl Standings {
     }
 }
 
-async fn standings(tx: &mut Tx, day: &str, now: Timestamp) -> Result<Standings, StoreError> {
+async fn standings(tx: &mut Tx, env: &Env, day: &str, now: Timestamp) -> Result<Standings, StoreError> {
     tx.lock(LOCK).await?;
     let mut groups: BTreeMap<Group, Standing> = BTreeMap::new();
-    for (group, used) in store::posts_of_day(tx, day).await? {
+    for (group, used) in groups::posts_of_day(tx, env, day).await? {
         groups.entry(group).or_default().used = used;
     }
-    for (group, waiting) in store::waiting_counts(tx).await? {
+    for (group, waiting) in groups::waiting_counts(tx, env).await? {
         groups.entry(group).or_default().waiting = waiting;
     }
-    for (group, until) in store::mutes(tx).await? {
+    for (group, until) in groups::mutes(tx, env).await? {
         groups.entry(group).or_default().muted = until > now;
     }
     Ok(Standings { groups })
@@ -125,7 +126,7 @@ async fn standings(tx: &mut Tx, day: &str, now: Timestamp) -> Result<Standings, 
 fn waiting(
     effect: PendingEffect,
     rest: Vec<PendingEffect>,
-    (app, chat): Group,
+    chat: hutong_model::ChatId,
     content: hutong_model::Message,
     source: String,
     now: Timestamp,
@@ -141,7 +142,7 @@ fn waiting(
     Waiting {
         seq: 0,
         id: effect.key,
-        app,
+        app: effect.app,
         chat,
         rule: effect.rule.to_owned(),
         source,
@@ -161,8 +162,8 @@ async fn redrawn(
     env: &Env,
     effect: &PendingEffect,
     found: &Digest,
-    card: hutong_model::MessageId,
-    context: Option<String>,
+    (card, context): (hutong_model::MessageId, Option<String>),
+    now: Timestamp,
 ) -> Result<Vec<OutboxRow>, StoreError> {
     store::change_digest(tx, &found.id, &found.sections).await?;
     let Some(app) = env.app(&effect.app) else {
@@ -171,7 +172,13 @@ async fn redrawn(
     let action = Action::UpdateCard {
         card,
         context,
-        content: digest::card(&found.sections, env.lang),
+        content: Drawing {
+            env,
+            id: &found.id,
+            room: room(env, &effect.app),
+            now,
+        }
+        .card(&found.sections, 0),
     };
     let prepared = app
         .adapter
@@ -227,26 +234,21 @@ pub async fn release(tx: &mut Tx, env: &Env, event: &hutong_model::EventId, now:
         return Ok(());
     }
     let day = today.to_string();
-    let mut standings = standings(tx, &day, now).await?;
-    let mutes = store::mutes(tx).await?;
-    let mut groups: BTreeMap<Group, Vec<Waiting>> = BTreeMap::new();
+    let mut standings = standings(tx, env, &day, now).await?;
+    let mutes = groups::mutes(tx, env).await?;
+    let mut queues: BTreeMap<Group, Vec<Waiting>> = BTreeMap::new();
     for waiting in store::waiting(tx).await? {
-        let group = (waiting.app.clone(), waiting.chat.clone());
-        groups.entry(group).or_default().push(waiting);
+        let group = env.group_of(&waiting.app, &waiting.chat);
+        queues.entry(group).or_default().push(waiting);
     }
     let mut said: BTreeMap<Group, Said> = BTreeMap::new();
     let mut rows = Vec::new();
-    for (group, queue) in groups {
+    for (group, queue) in queues {
         let standing = standings.of(&group);
         if standing.muted {
             continue;
         }
         let limit = budget.limit(&group.0, &group.1);
-        // Where a group's cards have no buttons, none is in the way.
-        let buttons = match env.app(&group.0).map(|a| a.adapter.capabilities()) {
-            Some(caps) if caps.can(Ability::ButtonsInChat) => caps.limits.buttons,
-            _ => usize::MAX,
-        };
         let (late, queue): (Vec<Waiting>, Vec<Waiting>) = queue.into_iter().partition(|w| {
             let since = mutes.get(&group).map_or(w.created_at, |until| w.created_at.max(*until));
             now.since(since) > LONGEST_WAIT
@@ -255,35 +257,54 @@ pub async fn release(tx: &mut Tx, env: &Env, event: &hutong_model::EventId, now:
             store::no_longer_waits(tx, &waiting.id).await?;
             rows.extend(alone(waiting, Some(now - std::time::Duration::from_millis(1))));
         }
-        for bundle in bundles(queue, buttons) {
+        let mut rest = queue.len();
+        for bundle in bundles(queue, |app| room(env, app)) {
             if limit > 0 && standing.used >= limit {
                 break;
             }
+            rest -= bundle.len();
+            // What the last message of this morning leaves behind is said on it.
+            let last = limit > 0 && standing.used + 1 >= limit;
+            let more = if last { rest } else { 0 };
             standing.used += 1;
             said.entry(group.clone()).or_default().posts += 1;
             for waiting in &bundle {
                 store::no_longer_waits(tx, &waiting.id).await?;
             }
-            rows.extend(leave(tx, env, event, &group, bundle, now).await?);
+            rows.extend(leave(tx, env, event, bundle, more, now).await?);
         }
     }
     store::add(tx, &day, &said).await?;
     crate::delivery::store::insert(tx, &rows, now).await.map(|_| ())
 }
 
+/// What a card of this app can hold. Where a group's cards have no buttons, none is in the way.
+fn room(env: &Env, app: &AppId) -> Room {
+    match env.app(app).map(|a| a.adapter.capabilities()) {
+        Some(caps) if caps.can(Ability::ButtonsInChat) => Room {
+            buttons: caps.limits.buttons,
+            press: true,
+        },
+        _ => Room {
+            buttons: usize::MAX,
+            press: false,
+        },
+    }
+}
+
 /// Neighbours that may stand in one card, in order.
-fn bundles(queue: Vec<Waiting>, buttons: usize) -> Vec<Vec<Waiting>> {
+fn bundles(queue: Vec<Waiting>, room: impl Fn(&AppId) -> Room) -> Vec<Vec<Waiting>> {
     let mut list: Vec<Vec<Waiting>> = Vec::new();
     let able = |w: &Waiting| w.class == DeliveryClass::Once && digest::mergeable(&w.content);
     for waiting in queue {
         match list.last_mut() {
             Some(last)
                 if able(&waiting)
-                    && last.iter().all(able)
+                    && last.iter().all(|w| able(w) && w.lane == waiting.lane)
                     && digest::fits(
                         &last.iter().map(|w| &w.content).collect::<Vec<_>>(),
                         &waiting.content,
-                        buttons,
+                        room(&waiting.app),
                     ) =>
             {
                 last.push(waiting);
@@ -300,17 +321,29 @@ async fn leave(
     tx: &mut Tx,
     env: &Env,
     event: &hutong_model::EventId,
-    (app, chat): &Group,
     bundle: Vec<Waiting>,
+    more: usize,
     now: Timestamp,
 ) -> Result<Vec<OutboxRow>, StoreError> {
-    let lane = bundle.first().map_or_else(String::new, |w| w.lane.clone());
-    let drawn = match (bundle.len(), env.app(app)) {
+    let Some((app, chat, lane, first)) = bundle
+        .first()
+        .map(|w| (w.app.clone(), w.chat.clone(), w.lane.clone(), w.id.clone()))
+    else {
+        return Ok(Vec::new());
+    };
+    let id = crate::ids::short_hash(&[&event.hex(), NAME, &first], 32);
+    let drawn = match (bundle.len(), env.app(&app)) {
         (2.., Some(known)) => {
             let sections: Vec<Section> = bundle.iter().map(section).collect();
             let action = Action::Send {
                 to: hutong_model::Target::Chat(chat.clone()),
-                content: digest::card(&sections, env.lang),
+                content: Drawing {
+                    env,
+                    id: &id,
+                    room: room(env, &app),
+                    now,
+                }
+                .card(&sections, more),
             };
             let drawn = known.adapter.prepare(&action).ok();
             drawn.map(|prepared| (prepared, action.summary(), sections))
@@ -320,9 +353,7 @@ async fn leave(
     let Some((prepared, summary, sections)) = drawn else {
         return Ok(bundle.into_iter().flat_map(|w| alone(w, None)).collect());
     };
-    let first = bundle.first().map_or("", |w| w.id.as_str());
-    let id = crate::ids::short_hash(&[&event.hex(), NAME, first], 32);
-    store::keep_digest(tx, &id, app, chat, &sections, now).await?;
+    store::keep_digest(tx, &id, &app, &chat, &sections, now).await?;
     let one = |(part, prepared): (usize, Prepared)| OutboxRow {
         id: match part {
             0 => id.clone(),

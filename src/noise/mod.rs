@@ -2,7 +2,8 @@
 //!
 //! At most `[limits] bot_messages_per_day` messages in a group on a day; what is above waits for the
 //! next workday's morning, where the messages of a group become one (a digest) as far as they can.
-//! Answers to a person, cards that change, private messages and must-reads are no part of it, and a
+//! Answers to a person, what a person has just asked for (`/栏目 补发`), cards that change, private
+//! messages and must-reads are no part of it. A group that is reached through two apps is one group. A
 //! source with priority keeps its slot (it uses the budget up all the same). Nothing is dropped: a
 //! message that waits in vain ends in the outbox as expired, where operators and its rule see it.
 //!
@@ -12,6 +13,7 @@
 
 pub mod admit;
 pub mod digest;
+pub mod groups;
 pub mod store;
 
 #[cfg(test)]
@@ -59,7 +61,7 @@ pub enum Voice {
         content: Box<Message>,
         /// Schedule id of the tick that caused it, else the rule.
         source: String,
-        /// Must be read: no part of the budget.
+        /// Must be read, or a person has just asked for it: no part of the budget.
         must: bool,
     },
     /// A card gets new content. It may stand in a digest by now.

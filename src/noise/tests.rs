@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hutong_model::{ActionKind, ButtonStyle, DeliveryClass, EventId, Prepared};
+use hutong_model::{Action, ActionKind, ButtonStyle, DeliveryClass, EventId, Prepared, Target};
 use proptest::prelude::*;
 
 use super::admit::{NAME, admit, release};
+use super::digest::{self, Drawing, Room, Section};
 use super::*;
 use crate::rules::fake::{app_id, at, env};
-use crate::rules::{Env, PendingEffect};
+use crate::rules::{Ctx, Env, PendingEffect};
 use crate::schedule::WorkdayTable;
 use crate::store::{Store, testing};
 
@@ -425,5 +426,176 @@ fn priority_is_by_schedule_or_module() {
         ("columns", false),
     ] {
         assert_eq!(budget.has_priority(source), expected, "{source}");
+    }
+}
+
+/// A group that is heard through one app and posted to through another.
+fn town_of_two() -> Env {
+    let mut town = town();
+    town.post_to.insert(
+        (app_id("wc"), ChatId::new("wr_0").unwrap()),
+        (app_id("fs"), ChatId::new("oc_0").unwrap()),
+    );
+    town
+}
+
+#[tokio::test]
+async fn a_group_behind_two_apps_has_one_budget() {
+    for t in testing::all().await.unwrap() {
+        let (town, now) = (town_of_two(), at("2026-11-24T10:00"));
+        let other = |n: usize| {
+            let mut post = post(n, 0, "columns:other", false, false);
+            post.app = app_id("wc");
+            post.lane = "wc:wr_0".to_owned();
+            if let Voice::Post { chat, .. } = &mut post.voice {
+                *chat = ChatId::new("wr_0").unwrap();
+            }
+            post
+        };
+        let own = |n: usize| post(n, 0, "columns:other", false, false);
+        let mut tx = t.store.begin().await.unwrap();
+        let mut left = 0;
+        for effects in [
+            vec![own(0)],
+            vec![other(1), own(2)],
+            vec![other(3)],
+            vec![own(4), other(5), other(6)],
+        ] {
+            left += admit(&mut tx, &town, effects, now).await.unwrap().len();
+        }
+        assert_eq!(left, LIMIT as usize);
+        let waiting = groups::waiting_counts(&mut tx, &town).await.unwrap();
+        assert_eq!(waiting.into_iter().collect::<Vec<_>>(), [((app_id("fs"), chat(0)), 4)]);
+        // In the morning each leaves through its own app, in order, and together they are no more than three.
+        let morning = town.noise.next_morning(now).unwrap();
+        release(&mut tx, &town, &EventId::derive(&app_id("fs"), "tick"), morning)
+            .await
+            .unwrap();
+        let rows = tx
+            .query("SELECT app, rule FROM outbox ORDER BY seq")
+            .all()
+            .await
+            .unwrap();
+        let rows: Vec<(String, String)> = rows
+            .iter()
+            .map(|r| (r.get("app").unwrap(), r.get("rule").unwrap()))
+            .collect();
+        let expected = [("wc", "columns"), ("fs", "columns"), ("wc", NAME)];
+        assert_eq!(rows, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        // A mute of the one is a mute of the other.
+        store::mute(
+            &mut tx,
+            &app_id("wc"),
+            &ChatId::new("wr_0").unwrap(),
+            morning + LONGEST_WAIT,
+            "p",
+            now,
+        )
+        .await
+        .unwrap();
+        let mutes = groups::mutes(&mut tx, &town).await.unwrap();
+        assert_eq!(mutes.keys().collect::<Vec<_>>(), [&(app_id("fs"), chat(0))]);
+        let next = morning + Duration::from_secs(86_400);
+        assert!(admit(&mut tx, &town, vec![own(7)], next).await.unwrap().is_empty());
+        tx.rollback().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_person_has_just_asked_for_does_not_wait() {
+    let store = Store::memory().await.unwrap();
+    let (town, now) = (Arc::new(town()), at("2026-11-24T10:00"));
+    let event = |n: usize| EventId::derive(&app_id("fs"), &format!("e{n}"));
+    let send = || Action::Send {
+        to: Target::Chat(chat(0)),
+        content: content(1, false),
+    };
+    let mut left = Vec::new();
+    for n in 0..7 {
+        let asked = n == 4;
+        let mut ctx = Ctx::new(store.begin().await.unwrap(), town.clone(), now);
+        // Something asked for earlier in the same batch says nothing about what comes behind it.
+        ctx.enter(event(100 + n), "columns");
+        ctx.asked_for();
+        ctx.enter(event(n), "columns");
+        if asked {
+            ctx.asked_for();
+        }
+        ctx.emit("issue", &app_id("fs"), DeliveryClass::Once, send()).unwrap();
+        let (mut tx, effects) = ctx.into_parts();
+        left.push(admit(&mut tx, &town, effects, now).await.unwrap().len());
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(left, [1, 1, 1, 0, 1, 0, 0]);
+    let mut tx = store.begin().await.unwrap();
+    let said = store::said(&mut tx, &app_id("fs"), &chat(0), "2026-11-24", "2026-11-24")
+        .await
+        .unwrap();
+    assert_eq!((said.posts, said.beside), (3, 1));
+    tx.rollback().await.unwrap();
+}
+
+fn sections(sizes: &[(usize, usize)]) -> Vec<Section> {
+    let button = |n: usize| hutong_model::Button {
+        label: format!("按钮{n}"),
+        action: "token".to_owned(),
+        style: ButtonStyle::Normal,
+    };
+    sizes
+        .iter()
+        .enumerate()
+        .map(|(n, (chars, buttons))| {
+            let card = Message::card(format!("第 {n} 条"))
+                .line("一二三四五六七八九十\n".repeat(chars % 5) + "完")
+                .line(format!("{}尾{n}", "字".repeat(*chars)));
+            Section {
+                id: format!("k{n}"),
+                rule: "columns".to_owned(),
+                event: String::new(),
+                tag: None,
+                content: match buttons {
+                    0 => card,
+                    n => card.buttons((0..*n).map(button).collect()),
+                },
+            }
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// However long the messages are, a digest stays within twelve lines and the buttons of a card,
+    /// every message has its title in it, and one that is cut has a button for the whole.
+    #[test]
+    fn a_digest_fits_on_a_phone(sizes in prop::collection::vec((0..300usize, 0..3usize), 2..9), press: bool, more in 0..9usize) {
+        let town = town();
+        let room = Room { buttons: if press { 6 } else { usize::MAX }, press };
+        let all = sections(&sizes);
+        let mut n = 1;
+        while n < all.len() {
+            let before: Vec<&Message> = all[..n].iter().map(|s| &s.content).collect();
+            if !digest::fits(&before, &all[n].content, room) {
+                break;
+            }
+            n += 1;
+        }
+        prop_assume!(n > 1);
+        let shown = &all[..n];
+        let drawing = Drawing { env: &town, id: "d", room, now: at("2026-11-24T09:00") };
+        let card = drawing.card(shown, more);
+        prop_assert!(digest::lines(&card) <= digest::MOST_LINES, "{}", card.plain());
+        prop_assert!(!press || digest::buttons(&card) <= 6);
+        let own: usize = shown.iter().map(|s| digest::buttons(&s.content)).sum();
+        let cut = digest::buttons(&card) - own;
+        prop_assert!(press || cut == 0);
+        let text = card.plain();
+        for section in shown {
+            prop_assert!(text.contains(section.content.title.as_deref().unwrap()), "{text}");
+        }
+        // Shown as a whole, or with the button for it.
+        let whole = (0..n).filter(|n| text.contains(&format!("尾{n}"))).count();
+        prop_assert!(whole + cut >= n, "{text}");
+        prop_assert_eq!(more > 0, text.contains(&format!("还有 {more} 条")));
     }
 }

@@ -17,7 +17,7 @@ use crate::delivery::{Limiter, LimiterConfig, retry};
 use crate::noise::store as noise;
 use crate::rules::{Env, Rule};
 use crate::schedule::WorkdayTable;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Tx};
 
 /// Messages of different sources in one group that are nearer than this collide.
 const NEAR: Duration = Duration::from_secs(30 * 60);
@@ -99,6 +99,17 @@ impl Judge<'_> {
             .to_string()
     }
 
+    /// Under which name messages to this place are counted.
+    fn group(&self, app: &AppId, to: &str) -> Option<(AppId, ChatId)> {
+        let chat = ChatId::new(to).ok()?;
+        Some(self.env.group_of(app, &chat))
+    }
+
+    fn limit(&self, app: &AppId, to: &str) -> u32 {
+        self.group(app, to)
+            .map_or(0, |(app, chat)| self.env.noise.limit(&app, &chat))
+    }
+
     pub async fn judge(&self, raw: Vec<Raw>, ticks: &HashMap<String, Cause>) -> Result<Outcome, StoreError> {
         let groups = store::groups(self.copy).await?;
         let names = store::names(self.copy).await?;
@@ -106,10 +117,11 @@ impl Judge<'_> {
         let mut outcome = Outcome::default();
         let mut calls: BTreeMap<AppId, Vec<Called>> = BTreeMap::new();
         let left = self.leave(&raw, &mut calls);
-        let mut used: HashMap<(AppId, String, String), u32> = self.already(&raw).await?;
+        let mut used = self.already(&raw).await?;
         let mut waited: BTreeMap<(String, AppId, String), u32> = BTreeMap::new();
         let mut spoke: BTreeSet<(String, String)> = BTreeSet::new();
         let mut first = HashMap::new();
+        let mut tx = self.copy.begin().await?;
         for (raw, leaves_at) in raw.iter().zip(left) {
             let row = &raw.row;
             let key = row.effect.clone().unwrap_or_else(|| row.id.clone());
@@ -127,7 +139,8 @@ impl Judge<'_> {
                 spoke.insert((cause.schedule.clone(), cause.local.clone()));
             }
             if row.rule == crate::noise::admit::NAME {
-                self.merged(&mut entry, row, ticks, &mut waited, &mut spoke).await?;
+                self.merged(&mut tx, &mut entry, row, ticks, &mut waited, &mut spoke)
+                    .await?;
             } else if let Some(Moved::Budget { from }) = &entry.moved {
                 let day = from.get(..10).unwrap_or_default().to_owned();
                 *waited
@@ -138,12 +151,11 @@ impl Judge<'_> {
             if let Place::Group { chat, .. } = &entry.place
                 && of_own_accord
                 && !raw.dropped
+                && let Some((app, chat)) = self.group(&row.app, chat)
             {
-                let n = used
-                    .entry((row.app.clone(), chat.clone(), entry.day().to_owned()))
-                    .or_default();
+                let limit = self.env.noise.limit(&app, &chat);
+                let n = used.entry((app, chat, entry.day().to_owned())).or_default();
                 *n += 1;
-                let limit = ChatId::new(chat.clone()).map_or(0, |chat| self.env.noise.limit(&row.app, &chat));
                 entry.budget = Some((*n, limit));
             }
             if raw.dropped || leaves_at.is_none() {
@@ -160,14 +172,13 @@ impl Judge<'_> {
         outcome.entries.sort_by(|a, b| {
             (a.at, &a.source, &a.app, &a.place, &a.text).cmp(&(b.at, &b.source, &b.app, &b.place, &b.text))
         });
-        collisions(&mut outcome.entries);
-        let mut tx = self.copy.begin().await?;
+        collisions(self.env, &mut outcome.entries);
         let still = noise::waiting(&mut tx).await?;
         tx.rollback().await?;
         for cause in still.iter().filter_map(|w| ticks.get(&w.event.hex())) {
             spoke.insert((cause.schedule.clone(), cause.local.clone()));
         }
-        self.silent(ticks, &spoke, &mut outcome.problems);
+        self.silent(ticks, &spoke, &mut outcome.problems).await?;
         self.waits(waited, &groups, &mut outcome.problems).await?;
         for item in crate::inbox::dead_items(self.copy, 100).await? {
             outcome.problems.push(Problem::Failed {
@@ -175,9 +186,10 @@ impl Judge<'_> {
                 error: item.error,
             });
         }
+        let used = store::calls_of_month(self.copy).await?;
         for (app, calls) in &calls {
             self.rates(app, calls, &mut outcome.rates);
-            self.quotas(app, calls, &mut outcome);
+            self.quotas(app, calls, &used, &mut outcome);
         }
         Ok(outcome)
     }
@@ -340,15 +352,19 @@ impl Judge<'_> {
         })
     }
 
-    fn issue_of(&self, schedule: &str, day: NaiveDate) -> Option<NaiveDate> {
+    fn rule_of(&self, schedule: &str) -> Option<&Arc<dyn Rule>> {
         let name = schedule.split(':').next().unwrap_or_default();
-        let rule = self.rules.iter().find(|r| r.name() == name)?;
-        rule.issue_of(schedule, day)
+        self.rules.iter().find(|r| r.name() == name)
+    }
+
+    fn issue_of(&self, schedule: &str, day: NaiveDate) -> Option<NaiveDate> {
+        self.rule_of(schedule)?.issue_of(schedule, day)
     }
 
     /// What a digest stands for.
     async fn merged(
         &self,
+        tx: &mut Tx,
         entry: &mut Entry,
         row: &Ready,
         ticks: &HashMap<String, Cause>,
@@ -358,9 +374,7 @@ impl Judge<'_> {
         let Some(digest) = row.effect.as_deref().or(Some(row.id.as_str())) else {
             return Ok(());
         };
-        let mut tx = self.copy.begin().await?;
-        let found = noise::digest(&mut tx, digest).await?;
-        tx.rollback().await?;
+        let found = noise::digest(tx, digest).await?;
         let sections = found.map(|d| d.sections).unwrap_or_default();
         let day = entry.day().to_owned();
         *waited
@@ -377,22 +391,28 @@ impl Judge<'_> {
     }
 
     /// Messages of the first day that the groups had before the rehearsal began.
-    async fn already(&self, raw: &[Raw]) -> Result<HashMap<(AppId, String, String), u32>, StoreError> {
+    async fn already(&self, raw: &[Raw]) -> Result<HashMap<(AppId, ChatId, String), u32>, StoreError> {
         let today = self.local(self.from).get(..10).unwrap_or_default().to_owned();
-        let mut used: HashMap<(AppId, String, String), u32> = store::posts(self.copy, &today)
-            .await?
-            .into_iter()
-            .filter(|((_, _, day), _)| *day == today)
-            .map(|((app, chat, day), n)| ((app, chat.as_str().to_owned(), day), n))
-            .collect();
+        let mut used: HashMap<(AppId, ChatId, String), u32> = HashMap::new();
+        for ((app, chat, day), n) in store::posts(self.copy, &today).await? {
+            if day == today {
+                let (app, chat) = self.env.group_of(&app, &chat);
+                *used.entry((app, chat, day)).or_default() += n;
+            }
+        }
         // The copy has counted what was rehearsed as well.
         for one in raw
             .iter()
             .filter(|r| r.row.part == 0 && r.row.action == "send" && !r.row.interactive)
         {
-            let chat = one.row.lane.split_once(':').map_or("", |(_, c)| c).to_owned();
             let day = self.local(one.now).get(..10).unwrap_or_default().to_owned();
-            if let Some(n) = used.get_mut(&(one.row.app.clone(), chat, day)) {
+            if day != today {
+                continue;
+            }
+            let to = one.row.lane.split_once(':').map_or("", |(_, to)| to);
+            if let Some((app, chat)) = self.group(&one.row.app, to)
+                && let Some(n) = used.get_mut(&(app, chat, day))
+            {
                 *n = n.saturating_sub(1);
             }
         }
@@ -400,22 +420,38 @@ impl Judge<'_> {
     }
 
     /// Planned issues that no group hears of.
-    fn silent(&self, ticks: &HashMap<String, Cause>, spoke: &BTreeSet<(String, String)>, problems: &mut Vec<Problem>) {
-        let mut silent: Vec<Cause> = ticks
+    async fn silent(
+        &self,
+        ticks: &HashMap<String, Cause>,
+        spoke: &BTreeSet<(String, String)>,
+        problems: &mut Vec<Problem>,
+    ) -> Result<(), StoreError> {
+        let mut silent: Vec<&Cause> = ticks
             .values()
-            .filter(|c| c.slot >= self.from && c.slot < self.end && c.schedule.starts_with("columns:"))
+            .filter(|c| c.slot >= self.from && c.slot < self.end)
             .filter(|c| !spoke.contains(&(c.schedule.clone(), c.local.clone())))
-            .filter(|c| {
-                let day = c.local.get(..10).and_then(|d| d.parse().ok());
-                day.is_some_and(|day| self.issue_of(&c.schedule, day).is_some())
-            })
-            .cloned()
             .collect();
         silent.sort_by(|a, b| (a.slot, &a.schedule).cmp(&(b.slot, &b.schedule)));
-        problems.extend(silent.into_iter().map(|c| Problem::Silent {
-            local: c.local,
-            source: c.schedule,
-        }));
+        for cause in silent {
+            let day = cause.local.get(..10).and_then(|d| d.parse().ok());
+            let Some((day, rule)) = day.zip(self.rule_of(&cause.schedule)) else {
+                continue;
+            };
+            if rule.issue_of(&cause.schedule, day).is_none() {
+                continue;
+            }
+            // What is about people's talk has nothing to say of days without any.
+            if let Some((first, last)) = rule.issue_about(&cause.schedule, day)
+                && !store::talked(self.copy, &first.to_string(), &last.to_string()).await?
+            {
+                continue;
+            }
+            problems.push(Problem::Silent {
+                local: cause.local.clone(),
+                source: cause.schedule.clone(),
+            });
+        }
+        Ok(())
     }
 
     async fn waits(
@@ -430,7 +466,7 @@ impl Judge<'_> {
             problems.push(Problem::Budget {
                 day,
                 name: id.as_ref().and_then(|c| name_of(&app, c)),
-                limit: id.map_or(0, |c| self.env.noise.limit(&app, &c)),
+                limit: self.limit(&app, &chat),
                 app,
                 chat,
                 messages,
@@ -502,14 +538,21 @@ impl Judge<'_> {
         }
     }
 
-    fn quotas(&self, app: &AppId, calls: &[Called], outcome: &mut Outcome) {
+    fn quotas(&self, app: &AppId, calls: &[Called], used: &[(AppId, Timestamp, u64)], outcome: &mut Outcome) {
         let limit = self.env.app(app).and_then(|a| a.adapter.monthly_calls());
         let mut months: BTreeMap<String, u64> = BTreeMap::new();
         for call in calls {
             let month = self.local(call.at).get(..7).unwrap_or_default().to_owned();
             *months.entry(month).or_default() += 1;
         }
+        let mut before: BTreeMap<String, u64> = BTreeMap::new();
+        for (_, at, n) in used.iter().filter(|(of, ..)| of == app) {
+            let month = self.local(*at).get(..7).unwrap_or_default().to_owned();
+            *before.entry(month).or_default() += n;
+        }
         for (month, calls) in months {
+            let used = before.get(&month).copied().unwrap_or(0);
+            let calls = calls + used;
             if let Some(limit) = limit.filter(|l| calls > u64::from(*l)) {
                 outcome.problems.push(Problem::Quota {
                     app: app.clone(),
@@ -522,6 +565,7 @@ impl Judge<'_> {
                 app: app.clone(),
                 month,
                 calls,
+                used,
                 limit,
             });
         }
@@ -542,13 +586,14 @@ fn deadline(row: &Ready) -> Timestamp {
 
 /// Names for each message the other sources that are near it in its group. The list is in the order
 /// of time.
-fn collisions(entries: &mut [Entry]) {
-    let mut by_group: HashMap<(AppId, String), Vec<usize>> = HashMap::new();
+fn collisions(env: &Env, entries: &mut [Entry]) {
+    let mut by_group: HashMap<(AppId, ChatId), Vec<usize>> = HashMap::new();
     for (n, entry) in entries.iter().enumerate() {
         if let Place::Group { chat, .. } = &entry.place
             && entry.budget.is_some()
+            && let Ok(chat) = ChatId::new(chat.clone())
         {
-            by_group.entry((entry.app.clone(), chat.clone())).or_default().push(n);
+            by_group.entry(env.group_of(&entry.app, &chat)).or_default().push(n);
         }
     }
     let mut found: Vec<(usize, String)> = Vec::new();

@@ -12,6 +12,7 @@ mod judge;
 pub mod order;
 pub mod report;
 mod run;
+pub mod running;
 pub mod store;
 
 use chrono::NaiveDate;
@@ -174,7 +175,11 @@ pub struct RateUse {
 pub struct QuotaUse {
     pub app: AppId,
     pub month: String,
+    /// Those of the rehearsal and `used` together.
     pub calls: u64,
+    /// Made this month before the rehearsal, as far as the outbox still knows: a lower bound, `[retention]
+    /// outbox` may be shorter than a month.
+    pub used: u64,
     /// What was bought, where it is known.
     pub limit: Option<u32>,
 }
@@ -238,7 +243,10 @@ pub async fn copy_of(url: Option<&str>) -> Result<(Store, Ground), StoreError> {
         return Ok((copy, Ground::ConfigAlone { why }));
     };
     match copy.copy_from(url, &store::LEFT_OUT).await {
-        Ok(()) => Ok((copy, Ground::Store)),
+        Ok(()) => {
+            store::remember_calls(&copy, url).await?;
+            Ok((copy, Ground::Store))
+        }
         // A database that is not there yet. One that is there and does not answer is an error.
         Err(StoreError::Unavailable(why)) if url.starts_with("sqlite:") => Ok((copy, Ground::ConfigAlone { why })),
         Err(error) => Err(error),

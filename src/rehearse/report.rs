@@ -222,6 +222,7 @@ fn usage(outcome: &Rehearsal, lang: Lang) -> Vec<String> {
             app: q.app.as_str(),
             month: &q.month,
             calls: q.calls,
+            used: q.used,
             limit: q.limit,
         }
         .in_lang(lang)

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hutong_model::{
-    ActionKind, AppId, Body, BoxFuture, Clock, EventId, ManualClock, Receipt, Secret, Timestamp, UserId,
+    ActionKind, AppId, Body, BoxFuture, Clock, Event, EventId, ManualClock, Receipt, Secret, Timestamp, UserId,
 };
 use tokio::sync::Notify;
 
 use super::adapter::Rehearsing;
 use super::judge::{Judge, Raw};
-use super::store::{self, Ready, Told};
+use super::store::{self, Ready};
 use super::{Ground, MOST_DAYS, Options, Rehearsal, RehearseError};
 use crate::app::{calendar, enter_roles, environment};
 use crate::config::Checked;
@@ -214,7 +214,7 @@ impl Days<'_> {
                 if let Some(tag) = &row.tag {
                     let effect = row.effect.clone().unwrap_or_else(|| row.id.clone());
                     if self.told.insert(effect.clone()) {
-                        told.push(self.answer(&row, &effect, tag, cause.as_ref(), !dropped).await?);
+                        told.push(self.answer(&row, &effect, tag, cause.as_ref(), (!dropped, now)).await?);
                     }
                 }
                 self.raw.push(Raw {
@@ -224,7 +224,10 @@ impl Days<'_> {
                     dropped,
                 });
             }
-            store::tell(self.copy, &told, now).await?;
+            // The many "sent" of a round need no place in the inbox, unless one of them fails.
+            if !told.is_empty() && !self.worker.run_unstored(told.clone()).await? {
+                store::tell(self.copy, &told, now).await?;
+            }
         }
         store::forget_events(self.copy).await?;
         Ok(())
@@ -237,8 +240,8 @@ impl Days<'_> {
         effect: &str,
         tag: &str,
         cause: Option<&Cause>,
-        ok: bool,
-    ) -> Result<Told, RehearseError> {
+        (ok, now): (bool, Timestamp),
+    ) -> Result<Event, RehearseError> {
         let action = serde_json::from_value::<ActionKind>(serde_json::Value::String(row.action.clone()))
             .map_err(|e| RehearseError::Config(e.to_string()))?;
         let mut receipt = if ok {
@@ -261,14 +264,20 @@ impl Days<'_> {
             failed: Vec::new(),
             tag: serde_json::from_str(tag).map_err(|e| RehearseError::Config(e.to_string()))?,
         };
+        let key = format!("done:{effect}");
+        let id = EventId::derive(&row.app, &key);
         if let Some(cause) = cause {
-            let event = EventId::derive(&row.app, &format!("done:{effect}"));
-            self.causes.insert(event.hex(), cause.clone());
+            self.causes.insert(id.hex(), cause.clone());
         }
-        Ok(Told {
+        Ok(Event {
+            id,
+            seq: 0,
             app: row.app.clone(),
-            effect: effect.to_owned(),
-            body: serde_json::to_string(&body).map_err(|e| RehearseError::Config(e.to_string()))?,
+            key,
+            lane: format!("{}:done", row.app),
+            occurred_at: now,
+            received_at: now,
+            body,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hutong_model::{ActionKind, AppId, ChatId, DeliveryClass, Prepared, Receipt, Timestamp};
+use hutong_model::{ActionKind, AppId, ChatId, DeliveryClass, Event, Prepared, Receipt, Timestamp};
 
 use crate::store::{Row, Store, StoreError, Tx};
 
@@ -79,22 +79,19 @@ fn read(row: &Row) -> Result<Ready, StoreError> {
     })
 }
 
-/// An outcome that a rule is told.
-pub struct Told {
-    pub app: AppId,
-    pub effect: String,
-    pub body: String,
-}
-
 /// Lets outcomes into the inbox, all at once.
-pub async fn tell(store: &Store, told: &[Told], now: Timestamp) -> Result<(), StoreError> {
+pub async fn tell(store: &Store, told: &[Event], now: Timestamp) -> Result<(), StoreError> {
     if told.is_empty() {
         return Ok(());
     }
     let list: Vec<_> = told
         .iter()
-        .map(|t| serde_json::json!([t.app.as_str(), format!("done:{}", t.effect), t.body]))
-        .collect();
+        .map(|t| {
+            let body = serde_json::to_string(&t.body)?;
+            Ok(serde_json::json!([t.app.as_str(), t.key, body]))
+        })
+        .collect::<Result<_, serde_json::Error>>()
+        .map_err(|e| StoreError::Broken(e.to_string()))?;
     let list = serde_json::to_string(&list).map_err(|e| StoreError::Broken(e.to_string()))?;
     store
         .query(
@@ -322,4 +319,50 @@ pub async fn running(store: &Store) -> Result<Option<String>, StoreError> {
         .optional()
         .await?;
     row.map(|r| r.get("value")).transpose()
+}
+
+/// Calls that the real store behind `url` knows of, kept in the copy by app and hour.
+pub async fn remember_calls(copy: &Store, url: &str) -> Result<(), StoreError> {
+    let calls = crate::store::calls_by_hour(url).await?;
+    let json = serde_json::to_string(&calls).map_err(|e| StoreError::Broken(e.to_string()))?;
+    copy.query(
+        "INSERT INTO setting (name, value, created_at) VALUES ('rehearsal_calls', $1, 0) \
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )
+    .bind(json)
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+/// What [`remember_calls`] has found: app, hour, calls.
+pub async fn calls_of_month(copy: &Store) -> Result<Vec<(AppId, Timestamp, u64)>, StoreError> {
+    let row = copy
+        .query("SELECT value FROM setting WHERE name = 'rehearsal_calls'")
+        .optional()
+        .await?;
+    let Some(row) = row else { return Ok(Vec::new()) };
+    let list: Vec<(String, i64, i64)> =
+        serde_json::from_str(&row.get::<String>("value")?).map_err(|e| StoreError::Broken(e.to_string()))?;
+    Ok(list
+        .into_iter()
+        .filter_map(|(app, hour, n)| {
+            let at = Timestamp::from_millis(hour.checked_mul(3_600_000)?);
+            Some((AppId::new(app).ok()?, at, u64::try_from(n).ok()?))
+        })
+        .collect())
+}
+
+/// True when people wrote something in a group of the company on the days `first` to `last`.
+pub async fn talked(store: &Store, first: &str, last: &str) -> Result<bool, StoreError> {
+    let row = store
+        .query(
+            "SELECT COUNT(*) AS n FROM activity a JOIN chat c ON c.app = a.app AND c.chat_id = a.chat \
+             WHERE a.day BETWEEN $1 AND $2 AND a.messages > 0 AND c.active = TRUE AND c.external = FALSE",
+        )
+        .bind(first)
+        .bind(last)
+        .one()
+        .await?;
+    Ok(row.get::<i64>("n")? > 0)
 }

@@ -64,6 +64,18 @@ impl Env {
             None => (app, chat),
         }
     }
+
+    /// The one name of a group that can be reached in several ways, for what is counted by group: where
+    /// it is posted to, and of several apps of one company on one platform the first.
+    pub fn group_of(&self, app: &AppId, chat: &ChatId) -> (AppId, ChatId) {
+        let (app, chat) = self.post_target(app, chat);
+        let same = |a: &App, b: &App| a.company == b.company && a.adapter.platform() == b.adapter.platform();
+        let first = self
+            .apps
+            .get(app)
+            .and_then(|own| self.apps.iter().find(|(_, other)| same(own, other)));
+        (first.map_or(app, |(id, _)| id).clone(), chat.clone())
+    }
 }
 
 /// An effect that waits for the end of the transaction.
@@ -99,6 +111,8 @@ pub struct Ctx {
     rule: &'static str,
     /// The schedule whose tick is being handled.
     schedule: Option<String>,
+    /// A person waits for what this item does.
+    asked: bool,
     effects: Vec<PendingEffect>,
 }
 
@@ -112,6 +126,7 @@ impl Ctx {
             event,
             rule: "",
             schedule: None,
+            asked: false,
             effects: Vec::new(),
         }
     }
@@ -121,6 +136,13 @@ impl Ctx {
         self.event = event;
         self.rule = rule;
         self.schedule = None;
+        self.asked = false;
+    }
+
+    /// Says that what follows, until the next [`Ctx::enter`], is what a person has just asked for: it is
+    /// no talk of the bot's own accord, and no noise budget and no mute holds it up.
+    pub fn asked_for(&mut self) {
+        self.asked = true;
     }
 
     /// Says that what follows, until the next [`Ctx::enter`], is caused by a tick of this schedule.
@@ -399,7 +421,7 @@ impl Ctx {
                 chat: chat.clone(),
                 content: Box::new(content.clone()),
                 source: self.schedule.clone().unwrap_or_else(|| self.rule.to_owned()),
-                must: false,
+                must: self.asked,
             },
             Action::Reply { chat, .. } if chat.kind == ChatKind::Group => Voice::Answer(chat.id.clone()),
             Action::UpdateCard { card, context, content } => Voice::Change {

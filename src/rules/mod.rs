@@ -100,6 +100,12 @@ pub trait Rule: Send + Sync {
         None
     }
 
+    /// For a rehearsal: the first and last day of which an issue of this schedule on `day` speaks, where
+    /// it says nothing when people said nothing then. `None`: it always has something to say.
+    fn issue_about(&self, _schedule: &str, _day: NaiveDate) -> Option<(NaiveDate, NaiveDate)> {
+        None
+    }
+
     /// Which events it wants to see, cheap and pure. Its own commands, clicks, ticks and effect
     /// results reach it without being asked for here.
     fn wants(&self, _head: &EventHead<'_>) -> bool {

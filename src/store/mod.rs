@@ -26,6 +26,7 @@ use hutong_model::Secret;
 use sqlx::AssertSqlSafe;
 
 pub use error::StoreError;
+pub(crate) use snapshot::calls_by_hour;
 pub use value::{FromColumn, Row, Value};
 
 /// Which database stands behind a store.

@@ -37,6 +37,46 @@ pub(super) async fn copy(db: &Sqlite, url: &str, without: &[&str]) -> Result<(),
     }
 }
 
+/// Calls of platforms that the outbox of a database knows of, by app and hour since 1970. The database
+/// is not changed, not even its schema; one without these tables knows of none.
+pub(crate) async fn calls_by_hour(url: &str) -> Result<Vec<(String, i64, i64)>, StoreError> {
+    const CALLS: &str = "SELECT o.app, a.started_at / 3600000, COUNT(*) FROM outbox_attempt a \
+                         JOIN outbox o ON o.id = a.outbox_id GROUP BY o.app, a.started_at / 3600000 ORDER BY 1, 2";
+    match url.strip_prefix("sqlite:") {
+        Some(path) => {
+            let path = path.trim_start_matches("//");
+            let mut source = SqliteConnectOptions::new()
+                .filename(path.split('?').next().unwrap_or(path))
+                .create_if_missing(false)
+                .read_only(true)
+                .connect()
+                .await?;
+            let known = tables_of(&mut source, "main").await?;
+            let found = match ["outbox", "outbox_attempt"]
+                .iter()
+                .all(|t| known.iter().any(|k| k == t))
+            {
+                true => sqlx::query_as(CALLS).fetch_all(&mut source).await?,
+                false => Vec::new(),
+            };
+            source.close().await?;
+            Ok(found)
+        }
+        None => {
+            let mut source = PgConnection::connect(url).await?;
+            let known: bool = sqlx::query_scalar("SELECT to_regclass('outbox_attempt') IS NOT NULL")
+                .fetch_one(&mut source)
+                .await?;
+            let found = match known {
+                true => sqlx::query_as(CALLS).fetch_all(&mut source).await?,
+                false => Vec::new(),
+            };
+            source.close().await?;
+            Ok(found)
+        }
+    }
+}
+
 async fn tables_of(connection: &mut SqliteConnection, schema: &str) -> Result<Vec<String>, StoreError> {
     let text = format!("SELECT name FROM {schema}.sqlite_master WHERE type = 'table' ORDER BY name");
     Ok(sqlx::query_scalar(AssertSqlSafe(text)).fetch_all(connection).await?)

@@ -6,6 +6,9 @@ use super::commands::CommandText;
 #[derive(Debug, Clone)]
 pub enum Say<'a> {
     DigestTitle { count: usize },
+    DigestMore { more: usize },
+    Whole,
+    WholeGone,
     OnlyInGroup,
     BadDays { typed: &'a str },
     Muted { until: &'a str },
@@ -27,6 +30,9 @@ impl Say<'_> {
     fn zh(&self) -> String {
         match self {
             Say::DigestTitle { count } => format!("汇总 · {count} 条一起看"),
+            Say::DigestMore { more } => format!("还有 {more} 条,下个工作日早上发"),
+            Say::Whole => "全文".to_owned(),
+            Say::WholeGone => "这条已经撤回或太久了".to_owned(),
             Say::OnlyInGroup => "静音按群设置,请在那个群里 @我 发 /静音 群 3天".to_owned(),
             Say::BadDays { typed } => format!("没看懂「{typed}」。请写 1 到 30 天,例如 /静音 群 3天"),
             Say::Muted { until } => {
@@ -49,6 +55,9 @@ impl Say<'_> {
     fn en(&self) -> String {
         match self {
             Say::DigestTitle { count } => format!("Digest · {count} messages in one"),
+            Say::DigestMore { more } => format!("{more} more, next workday morning"),
+            Say::Whole => "Read all".to_owned(),
+            Say::WholeGone => "This was taken back, or is too old".to_owned(),
             Say::OnlyInGroup => "A mute is about a group: mention me there and send /mute group 3d".to_owned(),
             Say::BadDays { typed } => format!("\"{typed}\" is no length. Write 1 to 30 days: /mute group 3d"),
             Say::Muted { until } => format!(

@@ -108,6 +108,7 @@ pub enum Say<'a> {
         app: &'a str,
         month: &'a str,
         calls: u64,
+        used: u64,
         limit: Option<u32>,
     },
     Total {
@@ -225,14 +226,16 @@ impl Say<'_> {
                 app,
                 month,
                 calls,
-                limit: Some(limit),
-            } => format!("{app} {month} 调用 {calls}/{limit} 次"),
-            Say::Quota {
-                app,
-                month,
-                calls,
-                limit: None,
-            } => format!("{app} {month} 调用 {calls} 次"),
+                used,
+                limit,
+            } => {
+                let of = limit.map_or_else(String::new, |limit| format!("/{limit}"));
+                let used = match used {
+                    0 => String::new(),
+                    used => format!("(含已用的至少 {used} 次)"),
+                };
+                format!("{app} {month} 调用 {calls}{of} 次{used}")
+            }
             Say::Total { messages, groups } => format!("共 {messages} 条,{groups} 个群"),
             Say::DiffTitle { against } => format!("与 {against} 相比"),
             Say::DiffNone => "没有差别".to_owned(),
@@ -318,14 +321,16 @@ impl Say<'_> {
                 app,
                 month,
                 calls,
-                limit: Some(limit),
-            } => format!("{app} {month}: {calls} of {limit} calls"),
-            Say::Quota {
-                app,
-                month,
-                calls,
-                limit: None,
-            } => format!("{app} {month}: {calls} calls"),
+                used,
+                limit,
+            } => {
+                let of = limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+                let used = match used {
+                    0 => String::new(),
+                    used => format!(", at least {used} of them already made"),
+                };
+                format!("{app} {month}: {calls}{of} calls{used}")
+            }
             Say::Total { messages, groups } => format!("{messages} messages, {groups} groups"),
             Say::DiffTitle { against } => format!("Compared with {against}"),
             Say::DiffNone => "no difference".to_owned(),

@@ -9,12 +9,12 @@ use std::time::Duration;
 use chrono::Days;
 use hutong_model::{AppId, Body, BoxFuture, ChatId, ChatKind, Event, Message, Timestamp};
 
-use super::{Ctx, Rule, RuleError};
+use super::{Click, Ctx, Rule, RuleError};
 use crate::access::Role;
 use crate::access::store::audit;
 use crate::commands::{AnswerPlace, ArgKind, ArgSpec, Call, CommandSpec};
 use crate::inbox::tell_result;
-use crate::noise::{admit, store};
+use crate::noise::{admit, digest, groups, store};
 use crate::schedule::{Misfire, Schedule, Spec};
 use crate::text::Lang;
 use crate::text::noise::Say;
@@ -117,9 +117,9 @@ impl NoiseRule {
         };
         // Messages of the bot's own accord go where the group is posted to.
         let env = ctx.env().clone();
-        let (app, chat) = env.post_target(&asker.app, &chat.id);
+        let (app, chat) = &env.group_of(&asker.app, &chat.id);
         let now = ctx.now();
-        let muted = store::mutes(ctx.tx())
+        let muted = groups::mutes(ctx.tx(), &env)
             .await?
             .get(&(app.clone(), chat.clone()))
             .copied()
@@ -159,6 +159,13 @@ impl NoiseRule {
         days: u64,
     ) -> Result<(), RuleError> {
         let (now, by) = (ctx.now(), call.asker.person.id.as_str().to_owned());
+        // A mute from before may stand under another name of the group.
+        let env = ctx.env().clone();
+        for ((other, other_chat), end) in store::mutes(ctx.tx()).await? {
+            if end > until && env.group_of(&other, &other_chat) == (app.clone(), chat.clone()) {
+                store::mute(ctx.tx(), &other, &other_chat, until, &by, now).await?;
+            }
+        }
         store::mute(ctx.tx(), app, chat, until, &by, now).await?;
         let detail = serde_json::json!({ "app": app.as_str(), "days": days });
         audit(ctx.tx(), now, &by, call.id, chat.as_str(), &detail).await?;
@@ -176,10 +183,10 @@ impl NoiseRule {
         let env = ctx.env().clone();
         let now = ctx.now();
         let day = env.noise.day(now).to_string();
-        let said = store::said(ctx.tx(), app, chat, &day, &day).await?;
+        let used = groups::posts_of_day(ctx.tx(), &env, &day).await?;
         let waiting = waiting(ctx, app, chat).await?;
         let standing = Say::Standing {
-            used: u32::try_from(said.posts).unwrap_or(u32::MAX),
+            used: used.get(&(app.clone(), chat.clone())).copied().unwrap_or(0),
             limit: env.noise.limit(app, chat),
             waiting,
         };
@@ -197,6 +204,21 @@ impl NoiseRule {
         Ok(parts.join(if lang == Lang::Zh { ";" } else { "; " }))
     }
 
+    /// Somebody wants to read all of a message that a digest shows in part.
+    async fn whole(&self, ctx: &mut Ctx, click: &Click) -> Result<(), RuleError> {
+        let asker = &click.asker;
+        let [id, section] = click.args.as_slice() else {
+            return Err(RuleError::Fail("a button without its message".to_owned()));
+        };
+        let found = store::digest(ctx.tx(), id).await?;
+        let section = found.and_then(|d| d.sections.into_iter().find(|s| s.id == *section));
+        let content = match section {
+            Some(section) => digest::whole(&section),
+            None => Message::text(Say::WholeGone.in_lang(asker.lang)),
+        };
+        ctx.answer(asker, AnswerPlace::Private, content)
+    }
+
     fn spell(&self, ctx: &Ctx, at: Timestamp, lang: Lang) -> String {
         let local = ctx.local(at);
         match lang {
@@ -207,7 +229,8 @@ impl NoiseRule {
 }
 
 async fn waiting(ctx: &mut Ctx, app: &AppId, chat: &ChatId) -> Result<u32, RuleError> {
-    let all = store::waiting_counts(ctx.tx()).await?;
+    let env = ctx.env().clone();
+    let all = groups::waiting_counts(ctx.tx(), &env).await?;
     Ok(all.get(&(app.clone(), chat.clone())).copied().unwrap_or(0))
 }
 
@@ -266,6 +289,15 @@ impl Rule for NoiseRule {
 
     fn on_command<'a>(&'a self, ctx: &'a mut Ctx, call: &'a Call) -> BoxFuture<'a, Result<(), RuleError>> {
         Box::pin(self.command(ctx, call))
+    }
+
+    fn on_click<'a>(&'a self, ctx: &'a mut Ctx, click: &'a Click) -> BoxFuture<'a, Result<(), RuleError>> {
+        Box::pin(async move {
+            match click.verb.as_str() {
+                digest::WHOLE => self.whole(ctx, click).await,
+                other => Err(RuleError::Fail(format!("noise has no button {other}"))),
+            }
+        })
     }
 }
 

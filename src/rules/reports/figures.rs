@@ -1,5 +1,7 @@
 //! The figures of one group and week, and the card they are shown on.
 
+use std::collections::BTreeSet;
+
 use chrono::{Days, NaiveDate, TimeZone as _};
 use hutong_model::{Ability, AppId, Block, Chart, ChartKind, ChatId, Message, SeeClass, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -126,10 +128,12 @@ impl ReportsRule {
             .collect();
         // The group may be posted to under another name than it is heard under.
         let env = ctx.env().clone();
-        let mut bot = noise::said(ctx.tx(), app, chat, &from, &to).await?.all();
         let post = env.post_target(app, chat);
-        if post != (app, chat) {
-            bot += noise::said(ctx.tx(), post.0, post.1, &from, &to).await?.all();
+        let names = [(app, chat), post].map(|(app, chat)| (app.clone(), chat.clone()));
+        let names: BTreeSet<_> = names.into_iter().chain([env.group_of(app, chat)]).collect();
+        let mut bot = 0;
+        for (app, chat) in &names {
+            bot += noise::said(ctx.tx(), app, chat, &from, &to).await?.all();
         }
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let thanks = thanks::thanks_in_chat(ctx.tx(), app, chat, &from, &to).await?;

@@ -21,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{Days, NaiveTime};
+use chrono::{Days, NaiveDate, NaiveTime};
 use hutong_model::{
     Ability, Action, AppId, Body, BoxFuture, ChatId, ChatKind, ChatRef, DeliveryClass, Event, EventHead, Kind, Message,
     MessageEvent, MessageId, SenderKind, Target, Timestamp, UserId,
@@ -309,8 +309,13 @@ impl Rule for ReportsRule {
         vec![weekly, activity]
     }
 
-    fn issue_of(&self, _schedule: &str, day: chrono::NaiveDate) -> Option<chrono::NaiveDate> {
-        self.when.issue_day(day)
+    fn issue_of(&self, schedule: &str, day: NaiveDate) -> Option<NaiveDate> {
+        (schedule == WEEKLY).then(|| self.when.issue_day(day)).flatten()
+    }
+
+    fn issue_about(&self, _schedule: &str, day: NaiveDate) -> Option<(NaiveDate, NaiveDate)> {
+        let period = weeks::last_reported(day, self.calendar.workdays.as_ref());
+        Some((period.from, period.to))
     }
 
     fn wants(&self, head: &EventHead<'_>) -> bool {
