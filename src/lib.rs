@@ -18,6 +18,7 @@ pub mod dispatch;
 pub mod ids;
 pub mod inbox;
 pub mod ingress;
+pub mod issues;
 pub mod lexicon;
 pub mod link;
 pub mod rules;

@@ -5,10 +5,18 @@ use super::commands::CommandText;
 
 /// Why an issue was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotSent {
-    Empty { items: usize, needed: usize },
+pub enum NotSent<'a> {
+    Empty {
+        items: usize,
+        needed: usize,
+    },
     Late,
     Quiet,
+    /// The review did not let it pass, for this reason.
+    Held {
+        zh: &'a str,
+        en: &'a str,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -18,6 +26,9 @@ pub enum Say<'a> {
         number: i64,
     },
     By {
+        name: &'a str,
+    },
+    Attached {
         name: &'a str,
     },
     Useful {
@@ -30,7 +41,7 @@ pub enum Say<'a> {
         title: &'a str,
     },
     NotSent {
-        why: NotSent,
+        why: NotSent<'a>,
     },
     NotSentNext {
         title: &'a str,
@@ -126,6 +137,7 @@ impl Say<'_> {
         match self {
             Say::IssueTitle { title, number } => format!("{title} 第 {number} 期"),
             Say::By { name } => format!(" —— {name}"),
+            Say::Attached { name } => format!(" (附件 {name})"),
             Say::Useful { count: 0 } => "有用".to_owned(),
             Say::Useful { count } => format!("有用 {count}"),
             Say::IssueNote { title } => format!("想写一条?发 /投稿 {title} 你的内容"),
@@ -135,6 +147,9 @@ impl Say<'_> {
             } => format!("现在有 {items} 条内容,至少要 {needed} 条,所以没有发空的一期。"),
             Say::NotSent { why: NotSent::Late } => "服务恢复时已经过了可以补发的时间。".to_owned(),
             Say::NotSent { why: NotSent::Quiet } => "服务恢复时已是休息时间,没有打扰大家。".to_owned(),
+            Say::NotSent {
+                why: NotSent::Held { zh, .. },
+            } => (*zh).to_owned(),
             Say::NotSentNext { title } => format!("备好内容后发 /栏目 补发 {title},或等下一期。"),
             Say::NoSuchColumn { typed, titles } => {
                 format!("没有叫「{typed}」的栏目。现有栏目:{}", titles.join("、"))
@@ -163,6 +178,9 @@ impl Say<'_> {
                     "late" => "过时,未发",
                     "quiet" => "休息时间,未发",
                     "paused" => "暂停中,未发",
+                    "merged" => "与后一期同日,未发",
+                    "held" => "审核没有通过,未发",
+                    "corrected" => "已发,已更正",
                     other => other,
                 };
                 format!("{title} 上一次:{slot} {what}")
@@ -188,6 +206,7 @@ impl Say<'_> {
         match self {
             Say::IssueTitle { title, number } => format!("{title}, issue {number}"),
             Say::By { name } => format!(" — {name}"),
+            Say::Attached { name } => format!(" (attached: {name})"),
             Say::Useful { count: 0 } => "Useful".to_owned(),
             Say::Useful { count } => format!("Useful {count}"),
             Say::IssueNote { title } => format!("Something to add? /submit {title} your text"),
@@ -199,6 +218,9 @@ impl Say<'_> {
             Say::NotSent { why: NotSent::Quiet } => {
                 "When the service was back, people were resting; nobody was disturbed.".to_owned()
             }
+            Say::NotSent {
+                why: NotSent::Held { en, .. },
+            } => (*en).to_owned(),
             Say::NotSentNext { title } => {
                 format!("When the content is ready: /column send {title}, or wait for the next issue.")
             }
@@ -233,6 +255,9 @@ impl Say<'_> {
                     "late" => "not sent, too late",
                     "quiet" => "not sent, quiet hours",
                     "paused" => "not sent, paused",
+                    "merged" => "not sent, a later issue fell on the same day",
+                    "held" => "not sent, not approved",
+                    "corrected" => "sent and corrected",
                     other => other,
                 };
                 format!("{title}, last time: {slot} {what}")

@@ -2,11 +2,11 @@
 
 use hutong_model::{Block, DeliveryClass, Inline, Message};
 
-use super::issue::content;
 use super::store::{self, Item, NewItem};
 use super::{ColumnsRule, Entry};
 use crate::commands::{AnswerPlace, Call};
 use crate::directory::PersonId;
+use crate::issues::{self, Content};
 use crate::rules::{Ctx, RuleError};
 use crate::text::Lang;
 use crate::text::columns::Say;
@@ -109,12 +109,16 @@ impl ColumnsRule {
                 pending: store::count(ctx.tx(), &column.id, "pending").await?,
             };
             card = card.line(row.in_lang(lang));
-            if let Some(last) = store::last_issue(ctx.tx(), &column.id).await? {
+            if let Some(last) = issues::last(ctx.tx(), &column.id, 1).await?.first() {
                 let slot = last.slot.replace('T', " ");
                 let row = Say::ListLast {
                     title: &column.title,
                     slot: &slot,
-                    state: &last.state,
+                    state: if last.why.is_empty() {
+                        last.state.as_str()
+                    } else {
+                        &last.why
+                    },
                 };
                 card = card.note(row.in_lang(lang));
             }
@@ -128,9 +132,12 @@ impl ColumnsRule {
         };
         let lang = call.asker.lang;
         let pieces = self.pieces(ctx, entry).await?;
-        let last = store::last_issue(ctx.tx(), &entry.column.id).await?;
-        let number = last.map_or(1, |i| if i.state == "sent" { i.number + 1 } else { i.number });
-        let mut card = content(&entry.column.title, number, &pieces, lang);
+        let ready = pieces.len();
+        let content = Content {
+            title: entry.column.title.clone(),
+            pieces,
+        };
+        let mut card = issues::render(&content, 0, lang);
         for item in store::items(ctx.tx(), &entry.column.id, "pending", LISTED).await? {
             let head = Say::PendingRow {
                 id: item.id,
@@ -139,7 +146,7 @@ impl ColumnsRule {
             card = card.paragraph(vec![Inline::Text(head.in_lang(lang)), Inline::Text(item.body)]);
         }
         let note = Say::PreviewNote {
-            ready: pieces.len(),
+            ready,
             needed: usize::try_from(entry.column.min_items).unwrap_or(usize::MAX).max(1),
         };
         ctx.answer(&call.asker, AnswerPlace::Private, card.note(note.in_lang(lang)))
@@ -222,9 +229,9 @@ impl ColumnsRule {
         let title = column.title.as_str();
         ctx.tx().lock(&format!("column send {}", column.id)).await?;
         let now = ctx.now();
-        let last = store::last_issue(ctx.tx(), &column.id).await?;
+        let last = issues::last(ctx.tx(), &column.id, 1).await?;
         let pause = std::time::Duration::from_secs(PAUSE_MINUTES * 60);
-        if last.is_some_and(|i| i.state == "sent" && now.since(i.at) < pause) {
+        if last.iter().any(|i| i.number > 0 && now.since(i.at) < pause) {
             return self.say(ctx, call, &Say::JustSent { title });
         }
         if self.chats(ctx, entry).await?.is_empty() {
@@ -237,7 +244,12 @@ impl ColumnsRule {
         let zone = column.zone.unwrap_or(self.calendar.zone);
         // Marked as sent by hand, so that it never takes the place of the regular occurrence.
         let slot = format!("{}+", crate::rules::local(zone, now).format("%Y-%m-%dT%H:%M"));
-        match self.send(ctx, entry, &slot, &pieces).await? {
+        let content = Content {
+            title: column.title.clone(),
+            pieces,
+        };
+        let issue = issues::draft(ctx.tx(), &column.id, &slot, now, &content, None, now).await?;
+        match self.send(ctx, entry, &issue).await? {
             Some((number, chats)) => self.say(ctx, call, &Say::Sent { title, number, chats }),
             None => self.say(ctx, call, &Say::JustSent { title }),
         }

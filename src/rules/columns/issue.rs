@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use chrono::{NaiveDateTime, NaiveTime};
-use hutong_model::{
-    Ability, Action, AppId, Block, ButtonStyle, ChatId, DeliveryClass, Inline, Message, Receipt, Target, Timestamp,
-};
-use serde::{Deserialize, Serialize};
+use hutong_model::{Ability, Action, AppId, ButtonStyle, ChatId, DeliveryClass, Message, Receipt, Target, Timestamp};
 
 use super::config::ColumnChat;
-use super::store::{self, Issue};
+use super::store;
 use super::{ColumnsRule, Entry};
 use crate::access::{Place, Role, store::holders};
 use crate::commands::{AnswerPlace, Click};
+use crate::issues::{self, Content, Issue, Piece, Verdict, why};
 use crate::rules::{Ctx, RuleError, Who};
 use crate::text::Lang;
 use crate::text::columns::{NotSent, Say};
@@ -27,17 +25,6 @@ const QUIET: ((u32, u32), (u32, u32)) = ((21, 0), (8, 30));
 const CARD_DAYS: u64 = 60;
 /// Cards that are updated at once when somebody presses; the others follow with their next press.
 const MOST_CARDS: i64 = 20;
-
-/// One line of an issue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Piece {
-    pub text: String,
-    /// Who sent it in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    #[serde(skip)]
-    pub item: Option<i64>,
-}
 
 fn quiet(time: NaiveTime) -> bool {
     let clock = |(h, m)| NaiveTime::from_hms_opt(h, m, 0).unwrap_or(NaiveTime::MIN);
@@ -54,8 +41,7 @@ impl ColumnsRule {
             .take(MOST_ITEMS)
             .map(|text| Piece {
                 text: text.clone(),
-                by: None,
-                item: None,
+                ..Piece::default()
             })
             .collect();
         let room = i64::try_from(MOST_ITEMS - list.len()).unwrap_or(0);
@@ -64,6 +50,7 @@ impl ColumnsRule {
                 text: item.body,
                 by: Some(item.author_name),
                 item: Some(item.id),
+                ..Piece::default()
             });
         }
         Ok(list)
@@ -85,65 +72,90 @@ impl ColumnsRule {
             return Ok(());
         }
         let now = ctx.now();
-        if store::paused(ctx.tx(), &column.id).await? {
-            store::claim_issue(ctx.tx(), &column.id, local, "paused", "[]", now).await?;
-            return Ok(());
-        }
+        let paused = store::paused(ctx.tx(), &column.id).await?;
         let late = now.since(slot);
         let zone = column.zone.unwrap_or(self.calendar.zone);
         let clock = crate::rules::local(zone, now).time();
-        let pieces = self.pieces(ctx, entry).await?;
+        let issue = self.issue_for(ctx, entry, local, slot).await?;
+        if !issue.state.open() {
+            return Ok(());
+        }
+        let items = issue.content.pieces.len();
         let needed = usize::try_from(column.min_items).unwrap_or(usize::MAX).max(1);
-        let why = if late > column.lateness.max(LATE) {
-            Some(("late", NotSent::Late))
+        let reason = if paused {
+            Some((why::PAUSED, None))
+        } else if late > column.lateness.max(LATE) {
+            Some((why::LATE, Some(NotSent::Late)))
         } else if late > LATE && quiet(clock) {
-            Some(("quiet", NotSent::Quiet))
-        } else if pieces.len() < needed {
-            let items = pieces.len();
-            Some(("empty", NotSent::Empty { items, needed }))
+            Some((why::QUIET, Some(NotSent::Quiet)))
+        } else if items < needed {
+            Some((why::EMPTY, Some(NotSent::Empty { items, needed })))
         } else {
             None
         };
-        match why {
-            Some((state, why)) => {
-                let claimed = store::claim_issue(ctx.tx(), &column.id, local, state, "[]", now).await?;
-                if claimed.is_some() {
-                    self.tell_editors(ctx, entry, why).await?;
+        match reason {
+            Some((why, told)) => {
+                if issues::miss(ctx.tx(), issue.id, why, now).await?
+                    && let Some(told) = told
+                {
+                    self.tell_editors(ctx, entry, told).await?;
                 }
             }
             None => {
-                self.send(ctx, entry, local, &pieces).await?;
+                self.send(ctx, entry, &issue).await?;
             }
         }
         Ok(())
     }
 
-    /// Claims the occurrence and sends it to every chat that has not had it. `None`: it was handled
-    /// before. Otherwise the issue's number and the chats it goes to.
+    /// The issue for a local minute: what an editor has prepared, else what the pool holds now.
+    async fn issue_for(&self, ctx: &mut Ctx, entry: &Entry, local: &str, due: Timestamp) -> Result<Issue, RuleError> {
+        let column = &entry.column;
+        if let Some(issue) = issues::at_slot(ctx.tx(), &column.id, local).await? {
+            return Ok(issue);
+        }
+        let content = Content {
+            title: column.title.clone(),
+            pieces: self.pieces(ctx, entry).await?,
+        };
+        let now = ctx.now();
+        Ok(issues::draft(ctx.tx(), &column.id, local, due, &content, None, now).await?)
+    }
+
+    /// Sends an issue to every chat that has not had it. `None`: it was sent before, or the gate says
+    /// no. Otherwise the issue's number and the chats it goes to.
     pub(super) async fn send(
         &self,
         ctx: &mut Ctx,
         entry: &Entry,
-        slot: &str,
-        pieces: &[Piece],
+        issue: &Issue,
     ) -> Result<Option<(i64, usize)>, RuleError> {
-        let column = &entry.column;
         let now = ctx.now();
-        let json = serde_json::to_string(pieces).map_err(|e| RuleError::Fail(e.to_string()))?;
-        let Some(issue) = store::claim_issue(ctx.tx(), &column.id, slot, "sent", &json, now).await? else {
+        match self.gate.may_send(ctx.tx(), issue, now).await? {
+            Verdict::Yes => {}
+            Verdict::Wait => return Ok(None),
+            Verdict::No { zh, en } => {
+                if issues::miss(ctx.tx(), issue.id, why::HELD, now).await? {
+                    let why = NotSent::Held { zh: &zh, en: &en };
+                    self.tell_editors(ctx, entry, why).await?;
+                }
+                return Ok(None);
+            }
+        }
+        let Some(issue) = issues::start_sending(ctx.tx(), issue.id, now).await? else {
             return Ok(None);
         };
-        for item in pieces.iter().filter_map(|p| p.item) {
+        for item in issue.content.pieces.iter().filter_map(|p| p.item) {
             store::mark_used(ctx.tx(), item, issue.id).await?;
         }
         let lang = ctx.env().lang;
-        let content = self.card(ctx, &column.title, &issue, pieces, lang).await?;
+        let content = self.card(ctx, &issue, lang).await?;
         let day = ctx.local(now).date_naive().to_string();
         let mut sent = 0;
         for (app, chat) in self.chats(ctx, entry).await? {
             let env = ctx.env().clone();
             let (app, chat) = env.post_target(&app, &chat);
-            if env.app(app).is_none() || !store::claim_post(ctx.tx(), issue.id, app, chat).await? {
+            if env.app(app).is_none() || !issues::claim_post(ctx.tx(), issue.id, app, chat).await? {
                 continue;
             }
             let action = Action::Send {
@@ -176,14 +188,7 @@ impl ColumnsRule {
         Ok(list)
     }
 
-    pub(super) async fn card(
-        &self,
-        ctx: &mut Ctx,
-        title: &str,
-        issue: &Issue,
-        pieces: &[Piece],
-        lang: Lang,
-    ) -> Result<Message, RuleError> {
+    pub(super) async fn card(&self, ctx: &mut Ctx, issue: &Issue, lang: Lang) -> Result<Message, RuleError> {
         let count = store::votes(ctx.tx(), issue.id).await?;
         let button = ctx.button(
             Say::Useful { count }.in_lang(lang),
@@ -193,13 +198,13 @@ impl ColumnsRule {
             Who::Anyone,
             Duration::from_secs(CARD_DAYS * 86_400),
         )?;
-        let number = issue.number;
-        Ok(content(title, number, pieces, lang)
+        let title = issue.content.title.as_str();
+        Ok(issues::render(&issue.content, issue.number, lang)
             .buttons(vec![button])
             .note(Say::IssueNote { title }.in_lang(lang)))
     }
 
-    async fn tell_editors(&self, ctx: &mut Ctx, entry: &Entry, why: NotSent) -> Result<(), RuleError> {
+    async fn tell_editors(&self, ctx: &mut Ctx, entry: &Entry, why: NotSent<'_>) -> Result<(), RuleError> {
         let column = &entry.column;
         let (title, lang) = (column.title.as_str(), ctx.env().lang);
         let card = Message::card(Say::NotSentTitle { title }.in_lang(lang))
@@ -240,9 +245,9 @@ impl ColumnsRule {
         let (Some(issue), Some(Ok(chat))) = (issue, chat) else {
             return Ok(());
         };
-        for post in store::posts(ctx.tx(), issue, i64::MAX).await? {
+        for post in issues::posts(ctx.tx(), issue, i64::MAX).await? {
             if post.chat == chat {
-                store::posted(ctx.tx(), issue, &post.app, &chat, receipt.message.as_ref(), ok).await?;
+                issues::posted(ctx.tx(), issue, &post.app, &chat, receipt.message.as_ref(), ok).await?;
             }
         }
         Ok(())
@@ -253,7 +258,7 @@ impl ColumnsRule {
     pub(super) async fn useful(&self, ctx: &mut Ctx, click: &Click) -> Result<(), RuleError> {
         let id = click.args.first().and_then(|a| a.parse::<i64>().ok());
         let issue = match id {
-            Some(id) => store::issue(ctx.tx(), id).await?,
+            Some(id) => issues::issue(ctx.tx(), id).await?,
             None => None,
         };
         let Some(issue) = issue else {
@@ -261,13 +266,8 @@ impl ColumnsRule {
         };
         let now = ctx.now();
         let new = store::vote(ctx.tx(), issue.id, &click.asker.person.id, now).await?;
-        let pieces: Vec<Piece> = serde_json::from_str(&issue.items).map_err(|e| RuleError::Fail(e.to_string()))?;
-        let title = self
-            .entry(&issue.column)
-            .map_or(issue.column.as_str(), |e| &e.column.title);
-        let title = title.to_owned();
         let lang = ctx.env().lang;
-        let card = self.card(ctx, &title, &issue, &pieces, lang).await?;
+        let card = self.card(ctx, &issue, lang).await?;
         let update = |ctx: &mut Ctx, app: &AppId, id: &hutong_model::MessageId, context: Option<String>| {
             if !ctx.can(app, Ability::UpdateCard) {
                 return Ok(false);
@@ -289,7 +289,7 @@ impl ColumnsRule {
         }
         if new {
             let pressed = click.card.as_ref().map(hutong_model::MessageId::stem);
-            for post in store::posts(ctx.tx(), issue.id, MOST_CARDS).await? {
+            for post in issues::posts(ctx.tx(), issue.id, MOST_CARDS).await? {
                 let Some(id) = post.card.filter(|c| Some(c.stem()) != pressed) else {
                     continue;
                 };
@@ -303,19 +303,4 @@ impl ColumnsRule {
         }
         Ok(())
     }
-}
-
-/// Title and items. What people wrote is verbatim.
-pub(super) fn content(title: &str, number: i64, pieces: &[Piece], lang: Lang) -> Message {
-    let items = pieces
-        .iter()
-        .map(|p| {
-            let mut line = vec![Inline::Text(p.text.clone())];
-            if let Some(name) = &p.by {
-                line.push(Inline::Text(Say::By { name }.in_lang(lang)));
-            }
-            line
-        })
-        .collect();
-    Message::card(Say::IssueTitle { title, number }.in_lang(lang)).block(Block::List { ordered: true, items })
 }

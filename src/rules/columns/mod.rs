@@ -16,11 +16,14 @@ mod tests;
 
 pub use crate::config::rules::columns as config;
 
+use std::sync::Arc;
+
 use hutong_model::{Body, BoxFuture, Event, EventHead, Kind};
 
 use self::config::Column;
 use self::when::{Calendar, When};
 use crate::commands::{Call, Click, CommandSpec};
+use crate::issues::{Gate, Open};
 use crate::rules::{Ctx, Rule, RuleError};
 use crate::schedule::{CronError, Misfire, Schedule, Spec};
 
@@ -37,6 +40,8 @@ struct Entry {
 pub struct ColumnsRule {
     entries: Vec<Entry>,
     calendar: Calendar,
+    /// Asked before an issue is sent.
+    gate: Arc<dyn Gate>,
 }
 
 impl ColumnsRule {
@@ -51,7 +56,17 @@ impl ColumnsRule {
                 Ok(Entry { column, when })
             })
             .collect::<Result<_, CronError>>()?;
-        Ok(Self { entries, calendar })
+        Ok(Self {
+            entries,
+            calendar,
+            gate: Arc::new(Open),
+        })
+    }
+
+    /// Lets this decide what may be sent.
+    pub fn with_gate(mut self, gate: Arc<dyn Gate>) -> Self {
+        self.gate = gate;
+        self
     }
 
     fn entry(&self, id: &str) -> Option<&Entry> {

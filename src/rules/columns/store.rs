@@ -17,27 +17,6 @@ pub struct Item {
     pub state: String,
 }
 
-/// An occurrence that was handled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issue {
-    pub id: i64,
-    pub column: String,
-    pub slot: String,
-    pub number: i64,
-    pub state: String,
-    pub at: Timestamp,
-    /// JSON of the lines that were sent.
-    pub items: String,
-}
-
-/// An issue in one chat.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Post {
-    pub app: AppId,
-    pub chat: ChatId,
-    pub card: Option<MessageId>,
-}
-
 pub async fn paused(tx: &mut Tx, column: &str) -> Result<bool, StoreError> {
     let row = tx
         .query("SELECT COUNT(*) AS n FROM column_state WHERE column_id = $1 AND paused = TRUE")
@@ -160,114 +139,12 @@ pub async fn decide(tx: &mut Tx, id: i64, state: &str) -> Result<bool, StoreErro
     Ok(n == 1)
 }
 
-/// Claims an occurrence. `None` when it was handled before.
-pub async fn claim_issue(
-    tx: &mut Tx,
-    column: &str,
-    slot: &str,
-    state: &str,
-    items: &str,
-    at: Timestamp,
-) -> Result<Option<Issue>, StoreError> {
-    let row = tx
-        .query(
-            "INSERT INTO column_issue (column_id, slot, number, state, at, items) VALUES ($1, $2, \
-             (SELECT COUNT(*) + 1 FROM column_issue o WHERE o.column_id = $1 AND o.state = 'sent'), $3, $4, $5) \
-             ON CONFLICT (column_id, slot) DO NOTHING \
-             RETURNING id, column_id, slot, number, state, at, items",
-        )
-        .bind(column)
-        .bind(slot)
-        .bind(state)
-        .bind(at)
-        .bind(items)
-        .optional()
-        .await?;
-    row.as_ref().map(read_issue).transpose()
-}
-
 pub async fn mark_used(tx: &mut Tx, item: i64, issue: i64) -> Result<(), StoreError> {
     tx.query("UPDATE column_item SET state = 'used', issue = $2 WHERE id = $1 AND state = 'approved'")
         .bind(item)
         .bind(issue)
         .ensure_rows(1)
         .await
-}
-
-pub async fn issue(tx: &mut Tx, id: i64) -> Result<Option<Issue>, StoreError> {
-    tx.query("SELECT id, column_id, slot, number, state, at, items FROM column_issue WHERE id = $1")
-        .bind(id)
-        .optional()
-        .await?
-        .as_ref()
-        .map(read_issue)
-        .transpose()
-}
-
-/// The newest occurrence of a column, sent or not.
-pub async fn last_issue(tx: &mut Tx, column: &str) -> Result<Option<Issue>, StoreError> {
-    tx.query(
-        "SELECT id, column_id, slot, number, state, at, items FROM column_issue WHERE column_id = $1 \
-         ORDER BY id DESC LIMIT 1",
-    )
-    .bind(column)
-    .optional()
-    .await?
-    .as_ref()
-    .map(read_issue)
-    .transpose()
-}
-
-/// Claims an issue for a chat; false when it was claimed before.
-pub async fn claim_post(tx: &mut Tx, issue: i64, app: &AppId, chat: &ChatId) -> Result<bool, StoreError> {
-    let n = tx
-        .query(
-            "INSERT INTO column_post (issue, app, chat, state) VALUES ($1, $2, $3, 'waiting') \
-             ON CONFLICT (issue, app, chat) DO NOTHING",
-        )
-        .bind(issue)
-        .bind(app)
-        .bind(chat)
-        .execute()
-        .await?;
-    Ok(n == 1)
-}
-
-pub async fn posted(
-    tx: &mut Tx,
-    issue: i64,
-    app: &AppId,
-    chat: &ChatId,
-    card: Option<&MessageId>,
-    ok: bool,
-) -> Result<(), StoreError> {
-    tx.query("UPDATE column_post SET card = $4, state = $5 WHERE issue = $1 AND app = $2 AND chat = $3")
-        .bind(issue)
-        .bind(app)
-        .bind(chat)
-        .bind(card.map(|c| c.as_str().to_owned()))
-        .bind(if ok { "sent" } else { "failed" })
-        .execute()
-        .await
-        .map(|_| ())
-}
-
-pub async fn posts(tx: &mut Tx, issue: i64, limit: i64) -> Result<Vec<Post>, StoreError> {
-    let rows = tx
-        .query("SELECT app, chat, card FROM column_post WHERE issue = $1 ORDER BY app, chat LIMIT $2")
-        .bind(issue)
-        .bind(limit)
-        .all()
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Post {
-                app: row.get("app")?,
-                chat: row.get("chat")?,
-                card: row.get("card")?,
-            })
-        })
-        .collect()
 }
 
 /// Counts a person once. Returns false when they were counted before.
@@ -328,17 +205,5 @@ fn read_item(row: &Row) -> Result<Item, StoreError> {
         body: row.get("body")?,
         app: row.get("app")?,
         state: row.get("state")?,
-    })
-}
-
-fn read_issue(row: &Row) -> Result<Issue, StoreError> {
-    Ok(Issue {
-        id: row.get("id")?,
-        column: row.get("column_id")?,
-        slot: row.get("slot")?,
-        number: row.get("number")?,
-        state: row.get("state")?,
-        at: row.get("at")?,
-        items: row.get("items")?,
     })
 }
