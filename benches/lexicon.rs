@@ -67,10 +67,19 @@ fn main() {
     // The table of characters is made once in a process.
     black_box(fold::squeezed("热身"));
 
-    let (took, lexicon) = best_of(5, || Lexicon::build([("words.tsv", lines.as_str())]).expect("good lines"));
-    println!("build   {WORDS} words, read, folded and put together: {:.0} ms", took.as_secs_f64() * 1e3);
+    let (took, lexicon) = best_of(5, || {
+        Lexicon::build([("words.tsv", lines.as_str())]).expect("good lines")
+    });
+    println!(
+        "build   {WORDS} words, read, folded and put together: {:.0} ms",
+        took.as_secs_f64() * 1e3
+    );
     let (took, hits) = best_of(5, || lexicon.scan(&text, Place::Column(&[]), today).len());
-    println!("scan    {} bytes with folding, {hits} hits: {:.0} MB/s", text.len(), rate(text.len(), took));
+    println!(
+        "scan    {} bytes with folding, {hits} hits: {:.0} MB/s",
+        text.len(),
+        rate(text.len(), took)
+    );
     let (took, _) = best_of(3, || black_box(fold::squeezed(&text)).len());
     println!("fold    the same text alone: {:.0} MB/s", rate(text.len(), took));
 
@@ -85,7 +94,11 @@ fn main() {
         let folded = fold::squeezed(&part);
         plain.iter().map(|w| folded.matches(w.as_str()).count()).sum::<usize>()
     });
-    println!("naive   {} bytes, {naive} hits: {:.3} MB/s", part.len(), rate(part.len(), took));
+    println!(
+        "naive   {} bytes, {naive} hits: {:.3} MB/s",
+        part.len(),
+        rate(part.len(), took)
+    );
 
     let folded = fold::squeezed(&text);
     let mut unique = plain;

@@ -14,6 +14,8 @@ pub mod groups;
 pub mod points;
 #[path = "../rules/reports/config.rs"]
 pub mod reports;
+#[path = "../rules/review/config.rs"]
+pub mod review;
 #[path = "../rules/segments/config.rs"]
 pub mod segments;
 
@@ -47,6 +49,8 @@ sections! {
         report: reports::Report,
         /// `[interests]`
         interests: segments::Interests,
+        /// `[review]`
+        review: review::Review,
     }
     blocks {
         /// `[[group_rule]]`

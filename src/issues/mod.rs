@@ -16,6 +16,7 @@
 //! ([`Open`]).
 
 mod content;
+mod people;
 mod store;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use crate::directory::PersonId;
 use crate::store::{StoreError, Tx};
 
 pub use content::{Content, File, Piece, render, sha256_of};
+pub use people::authors;
 pub use store::{
     Post, Version, at_slot, claim_post, corrected, draft, in_state, issue, last, miss, move_to, posted, posts,
     set_content, start_sending, upcoming, version, versions,

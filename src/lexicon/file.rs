@@ -97,7 +97,9 @@ fn line(text: &str) -> Result<(Entry, Spelled), String> {
     let fields: Vec<&str> = text.split('\t').map(str::trim).filter(|f| !f.is_empty()).collect();
     let [word, level_text, scope_text, owner, until_text] = fields.as_slice() else {
         let n = fields.len();
-        return Err(format!("it has {n} fields and needs 5 with a tab between: word, level, scope, owner, until"));
+        return Err(format!(
+            "it has {n} fields and needs 5 with a tab between: word, level, scope, owner, until"
+        ));
     };
     let spelled = spell(word).map_err(str::to_owned)?;
     let entry = Entry {

@@ -158,7 +158,15 @@ mod tests {
 
     #[test]
     fn spellings_of_one_word() {
-        for spelling in ["賭博", "赌博", "赌\u{200B}博", "赌 * 博", "赌\u{FE0F}博", "赌-博", "赌\u{0336}博"] {
+        for spelling in [
+            "賭博",
+            "赌博",
+            "赌\u{200B}博",
+            "赌 * 博",
+            "赌\u{FE0F}博",
+            "赌-博",
+            "赌\u{0336}博",
+        ] {
             assert_eq!(squeezed(spelling), "赌博", "{spelling}");
         }
         for spelling in ["VPN", "ＶＰＮ", "v.p.n", "V\u{00AD}P\u{2060}N", "𝐕𝐏𝐍", "ⓥⓟⓝ"] {

@@ -223,7 +223,10 @@ impl Lexicon {
                         lines: (at, at + 1),
                         letters: u32::try_from(letters).unwrap_or(u32::MAX),
                         gaps: spelled.gaps,
-                        whole: (latin(spelled.folded.chars().next()), latin(spelled.folded.chars().last())),
+                        whole: (
+                            latin(spelled.folded.chars().next()),
+                            latin(spelled.folded.chars().last()),
+                        ),
                     });
                 }
             }

@@ -49,7 +49,10 @@ fn words_stand_where_they_are_said_to_stand() {
     assert_eq!(column("t-o-p secret"), [word("top secret", 0, 12, "review")]);
     // The longer word says it all; an allowed phrase says nothing is wrong.
     assert_eq!(column("内部代号"), [word("内部代号", 0, 4, "block")]);
-    assert_eq!(column("代号和内部代号"), [word("代号", 0, 2, "review"), word("内部代号", 3, 7, "block")]);
+    assert_eq!(
+        column("代号和内部代号"),
+        [word("代号", 0, 2, "review"), word("内部代号", 3, 7, "block")]
+    );
     assert!(column("最佳实践").is_empty());
     assert_eq!(column("最佳实践最佳"), [word("最佳", 4, 6, "note")]);
     assert!(column("laptop secretary").is_empty());
@@ -79,7 +82,11 @@ fn a_broken_line_is_named_and_the_old_words_stay() {
     let problems = Lexicon::build([("words.tsv", bad)]).unwrap_err();
     let lines: Vec<u32> = problems.iter().map(|p| p.line).collect();
     assert_eq!(lines, [2, 3, 4, 5, 6, 7]);
-    assert!(problems[0].to_string().starts_with("words.tsv:2: it has no letter"), "{}", problems[0]);
+    assert!(
+        problems[0].to_string().starts_with("words.tsv:2: it has no letter"),
+        "{}",
+        problems[0]
+    );
     assert!(problems[1].reason.contains("\"loud\"") && problems[3].reason.contains("2026-02-30"));
 
     let source = |text: &str| {
@@ -94,7 +101,12 @@ fn a_broken_line_is_named_and_the_old_words_stay() {
     assert_eq!(handle.replace(source(LINES)), Ok(true));
     assert_eq!(handle.replace(source(LINES)), Ok(false));
     assert!(handle.refused().is_empty());
-    assert!(Lexicon::build([]).unwrap().scan("赌博", Place::Column(&[]), day("2026-11-24")).is_empty());
+    assert!(
+        Lexicon::build([])
+            .unwrap()
+            .scan("赌博", Place::Column(&[]), day("2026-11-24"))
+            .is_empty()
+    );
 }
 
 #[test]
@@ -124,7 +136,9 @@ fn naive(lexicon: &Lexicon, text: &str) -> Vec<Found> {
     }
     let mut found = Vec::new();
     for (k, key) in lexicon.keys.iter().enumerate() {
-        let word: Vec<char> = fold::squeezed(&lexicon.entries[key.lines.0 as usize].word).chars().collect();
+        let word: Vec<char> = fold::squeezed(&lexicon.entries[key.lines.0 as usize].word)
+            .chars()
+            .collect();
         for (at, window) in letters.windows(word.len()).enumerate() {
             if window.iter().map(|l| l.0).ne(word.iter().copied()) {
                 continue;

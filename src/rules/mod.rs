@@ -9,6 +9,7 @@ pub(crate) mod fake;
 pub mod groups;
 pub mod points;
 pub mod reports;
+pub mod review;
 pub mod segments;
 pub mod service;
 #[cfg(test)]
@@ -56,11 +57,19 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
     if let Some(points) = &sections.points {
         rules.push(Arc::new(points::PointsRule::new(points.clone())));
     }
+    let review = sections
+        .review
+        .as_ref()
+        .map(|config| review::ReviewRule::new(config.clone(), &sections.columns, calendar.clone()));
     if !sections.columns.is_empty() {
-        rules.push(Arc::new(columns::ColumnsRule::new(
-            sections.columns.clone(),
-            calendar.clone(),
-        )?));
+        let mut columns = columns::ColumnsRule::new(sections.columns.clone(), calendar.clone())?;
+        if let Some(review) = &review {
+            columns = columns.with_gate(review.gate());
+        }
+        rules.push(Arc::new(columns));
+    }
+    if let Some(review) = review {
+        rules.push(Arc::new(review));
     }
     if let Some(report) = &sections.report {
         rules.push(Arc::new(reports::ReportsRule::new(report.clone(), calendar.clone())?));

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod groups;
 pub mod points;
 pub mod reports;
+pub mod review;
 pub mod segments;
 pub mod service;
 

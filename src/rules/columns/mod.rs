@@ -5,6 +5,7 @@
 //! or send an issue by hand. An issue is an occurrence (column, local minute); it is claimed per
 //! chat before it is sent, so that no restart and no second replica sends it again.
 
+mod ahead;
 pub mod commands;
 mod edit;
 mod issue;
@@ -25,10 +26,13 @@ use self::when::{Calendar, When};
 use crate::commands::{Call, Click, CommandSpec};
 use crate::issues::{Gate, Open};
 use crate::rules::{Ctx, Rule, RuleError};
-use crate::schedule::{CronError, Misfire, Schedule, Spec};
+use crate::schedule::{CronError, CronExpr, Misfire, Schedule, Spec};
 
 /// Name of the rule and first word of its schedule ids (`columns:weekly-news`).
 pub const NAME: &str = "columns";
+
+/// Issues that are reviewed are written ahead; no column has a `+` in its id.
+const AHEAD: &str = "columns:+ahead";
 
 /// A column with its days.
 struct Entry {
@@ -69,6 +73,23 @@ impl ColumnsRule {
         self
     }
 
+    fn schedule_of(&self, e: &Entry) -> Schedule {
+        Schedule {
+            id: format!("{NAME}:{}", e.column.id),
+            rule: NAME.to_owned(),
+            spec: e.when.asked(),
+            zone: e.column.zone.unwrap_or(self.calendar.zone),
+            // Asked every day where an issue may move: the newest missed minute need not be the one
+            // that counts. A cron expression may fire often; of those only the newest is made up for.
+            misfire: match e.when.asked() {
+                Spec::Cron(_) => Misfire::Once,
+                _ => Misfire::All,
+            },
+            // Later ones still arrive, so that the editors hear what did not appear.
+            grace: e.column.lateness.max(std::time::Duration::from_secs(86_400)),
+        }
+    }
+
     fn entry(&self, id: &str) -> Option<&Entry> {
         self.entries.iter().find(|e| e.column.id == id)
     }
@@ -92,23 +113,22 @@ impl Rule for ColumnsRule {
     }
 
     fn schedules(&self) -> Vec<Schedule> {
-        self.entries
-            .iter()
-            .map(|e| Schedule {
-                id: format!("{NAME}:{}", e.column.id),
+        let mut list: Vec<Schedule> = self.entries.iter().map(|e| self.schedule_of(e)).collect();
+        let reviewed = self.entries.iter().any(|e| self.gate.reviews(&e.column.id));
+        if let (true, Ok(every)) = (
+            reviewed,
+            CronExpr::parse("5,15,25,35,45,55 * * * *", self.calendar.today),
+        ) {
+            list.push(Schedule {
+                id: AHEAD.to_owned(),
                 rule: NAME.to_owned(),
-                spec: e.when.asked(),
-                zone: e.column.zone.unwrap_or(self.calendar.zone),
-                // Asked every day where an issue may move: the newest missed minute need not be the one
-                // that counts. A cron expression may fire often; of those only the newest is made up for.
-                misfire: match e.when.asked() {
-                    Spec::Cron(_) => Misfire::Once,
-                    _ => Misfire::All,
-                },
-                // Later ones still arrive, so that the editors hear what did not appear.
-                grace: e.column.lateness.max(std::time::Duration::from_secs(86_400)),
-            })
-            .collect()
+                spec: Spec::Cron(every),
+                zone: self.calendar.zone,
+                misfire: Misfire::Once,
+                grace: std::time::Duration::from_secs(86_400),
+            });
+        }
+        list
     }
 
     fn wants(&self, head: &EventHead<'_>) -> bool {
@@ -118,6 +138,7 @@ impl Rule for ColumnsRule {
     fn on_event<'a>(&'a self, ctx: &'a mut Ctx, event: &'a Event) -> BoxFuture<'a, Result<(), RuleError>> {
         Box::pin(async move {
             match &event.body {
+                Body::Tick { schedule, .. } if schedule == AHEAD => self.ahead(ctx).await,
                 Body::Tick { schedule, slot, local } => {
                     let id = schedule.strip_prefix("columns:").unwrap_or(schedule);
                     match self.entry(id) {
