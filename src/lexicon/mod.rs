@@ -5,7 +5,7 @@
 //! and takes a new one only when every line of it can be read. [`Lexicon::scan`] finds words however
 //! they are spelled (see [`fold`]) and says where in the original text they stand.
 //!
-//! One automaton (double array, by character) walks over the folded text; nothing is copied. It finds
+//! One automaton (double array, by character) walks over the folded text. It finds
 //! words also across separators: such a hit is [`Hit::spaced`] and never blocks, since `此赌，博士不打`
 //! is no game of chance. Words that begin or end in a Latin letter or digit are found as whole words.
 
@@ -146,13 +146,12 @@ impl Hit<'_> {
 struct Key {
     /// Its lines: from, to.
     lines: (u32, u32),
-    letters: u32,
     gaps: u64,
     whole: (bool, bool),
 }
 
-/// Letters whose places are remembered; a power of two above [`LONGEST`].
-const RING: usize = 64;
+/// Bits of the gaps of a word; more than [`LONGEST`].
+const GAPS: usize = 64;
 /// Hits of one text; more than this say nothing new.
 const MOST_HITS: usize = 10_000;
 
@@ -217,11 +216,9 @@ impl Lexicon {
                 }
                 _ => {
                     let latin = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-                    let letters = spelled.folded.chars().count();
                     words.push((&spelled.folded, u32::try_from(keys.len()).unwrap_or(u32::MAX)));
                     keys.push(Key {
                         lines: (at, at + 1),
-                        letters: u32::try_from(letters).unwrap_or(u32::MAX),
                         gaps: spelled.gaps,
                         whole: (
                             latin(spelled.folded.chars().next()),
@@ -304,53 +301,111 @@ impl Lexicon {
         resolve(hits)
     }
 
-    /// Every word in a text, overlapping ones too, in the order of their ends.
+    /// Every word in a text, overlapping ones too, in the order of their ends. The folded text is made
+    /// in one go and searched in another, which is faster than letter by letter; places are looked up
+    /// for finds only.
     fn find(&self, text: &str) -> Vec<Found> {
         let Some(automaton) = &self.automaton else {
             return Vec::new();
         };
-        let folder = Folder::new();
-        let mut stepper = automaton.find_overlapping_stepper();
-        let mut ring = [(0_usize, 0_usize); RING];
-        let mut letters = 0_usize;
+        let (folded, marks) = fold_marked(text);
         let mut found = Vec::new();
-        for (n, (byte, c)) in text.char_indices().enumerate() {
-            let one;
-            let folded: &[char] = match folder.fold(c) {
-                Folded::One(c) => {
-                    one = [c];
-                    &one
-                }
-                Folded::Many(many) => many,
-                Folded::Separator | Folded::Invisible => continue,
+        for hit in automaton.find_overlapping_iter(&folded) {
+            let Some(key) = self.keys.get(hit.value() as usize) else {
+                continue;
             };
-            for (nth, letter) in folded.iter().enumerate() {
-                if let Some(slot) = ring.get_mut(letters % RING) {
-                    *slot = (n, byte);
-                }
-                letters += 1;
-                stepper.consume(*letter);
-                for hit in stepper.matches() {
-                    let key_of = |k: u32| self.keys.get(k as usize);
-                    let Some(key) = key_of(hit.value()) else { continue };
-                    let Some(&(start, start_byte)) = ring.get((letters - key.letters as usize) % RING) else {
-                        continue;
-                    };
-                    let one = Found {
-                        start,
-                        end: n + 1,
-                        start_byte,
-                        end_byte: byte + c.len_utf8(),
-                        key: hit.value(),
-                    };
-                    if found.len() < MOST_HITS && whole(text, one, key.whole, nth + 1 == folded.len()) {
-                        found.push(one);
-                    }
+            let first = place_in(text, &marks, hit.start());
+            let last = place_in(text, &marks, hit.end() - 1);
+            let (Some(first), Some(last)) = (first, last) else {
+                continue;
+            };
+            let one = Found {
+                start: first.n,
+                end: last.n + 1,
+                start_byte: first.byte,
+                end_byte: last.byte + last.c.len_utf8(),
+                key: hit.value(),
+            };
+            if whole(text, one, key.whole, last.ends_at == hit.end()) {
+                found.push(one);
+                if found.len() == MOST_HITS {
+                    break;
                 }
             }
         }
         found
     }
+}
+
+/// A place that is known in both texts: byte of the folded one, character and byte of the original.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    folded: usize,
+    n: usize,
+    byte: usize,
+}
+
+/// Characters between two marks.
+const MARK_EVERY: usize = 256;
+
+fn fold_marked(text: &str) -> (String, Vec<Mark>) {
+    let folder = Folder::new();
+    let mut folded = String::with_capacity(text.len());
+    let mut marks = Vec::with_capacity(text.len() / MARK_EVERY + 1);
+    let (mut n, mut byte) = (0, 0);
+    let mut rest = text.chars();
+    loop {
+        let mark = Mark {
+            folded: folded.len(),
+            n,
+            byte,
+        };
+        marks.push(mark);
+        for _ in 0..MARK_EVERY {
+            let Some(c) = rest.next() else {
+                return (folded, marks);
+            };
+            match folder.fold(c) {
+                Folded::One(c) => folded.push(c),
+                Folded::Many(many) => folded.extend(many),
+                Folded::Separator | Folded::Invisible => {}
+            }
+        }
+        n += MARK_EVERY;
+        byte = text.len() - rest.as_str().len();
+    }
+}
+
+/// The character of the original that a byte of the folded text comes from.
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    n: usize,
+    byte: usize,
+    c: char,
+    /// End, in the folded text, of what it folds to.
+    ends_at: usize,
+}
+
+fn place_in(text: &str, marks: &[Mark], at: usize) -> Option<Origin> {
+    let before = marks.partition_point(|m| m.folded <= at).checked_sub(1)?;
+    let mark = marks.get(before)?;
+    let mut ends_at = mark.folded;
+    for (n, (byte, c)) in text.get(mark.byte..)?.char_indices().enumerate() {
+        ends_at += match fold::fold(c) {
+            Folded::One(c) => c.len_utf8(),
+            Folded::Many(many) => many.iter().map(|c| c.len_utf8()).sum(),
+            Folded::Separator | Folded::Invisible => 0,
+        };
+        if ends_at > at {
+            return Some(Origin {
+                n: mark.n + n,
+                byte: mark.byte + byte,
+                c,
+                ends_at,
+            });
+        }
+    }
+    None
 }
 
 /// Whether a word that begins or ends in a Latin letter is no part of a longer one. `last`: the find
@@ -381,7 +436,7 @@ fn spaced(text: &str, found: Found, gaps: u64) -> bool {
         match fold::fold(c) {
             Folded::One(_) => letters += 1,
             Folded::Many(many) => letters += many.len(),
-            Folded::Separator if letters < RING && gaps & (1 << letters) == 0 => return true,
+            Folded::Separator if letters < GAPS && gaps & (1 << letters) == 0 => return true,
             Folded::Separator | Folded::Invisible => {}
         }
     }

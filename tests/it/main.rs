@@ -12,5 +12,6 @@ mod door;
 mod faults;
 mod hostile;
 mod links;
+mod review;
 mod talk;
 mod tidy;

@@ -115,10 +115,7 @@ impl Rule for ColumnsRule {
     fn schedules(&self) -> Vec<Schedule> {
         let mut list: Vec<Schedule> = self.entries.iter().map(|e| self.schedule_of(e)).collect();
         let reviewed = self.entries.iter().any(|e| self.gate.reviews(&e.column.id));
-        if let (true, Ok(every)) = (
-            reviewed,
-            CronExpr::parse("5,15,25,35,45,55 * * * *", self.calendar.today),
-        ) {
+        if let (true, Ok(every)) = (reviewed, CronExpr::parse("10,40 * * * *", self.calendar.today)) {
             list.push(Schedule {
                 id: AHEAD.to_owned(),
                 rule: NAME.to_owned(),

@@ -27,6 +27,8 @@ pub enum Urgent {
 #[derive(Debug, Clone)]
 pub struct Review {
     pub columns: Columns,
+    /// Ids of the columns that are reviewed; empty: all.
+    pub only: Vec<String>,
     pub urgent: Urgent,
     /// Employee numbers of those who are asked when no reviewer decides.
     pub deputies: Vec<String>,
@@ -66,6 +68,7 @@ impl Review {
 impl PartialEq for Review {
     fn eq(&self, other: &Self) -> bool {
         self.columns == other.columns
+            && self.only == other.only
             && self.urgent == other.urgent
             && self.deputies == other.deputies
             && self.deputy_after == other.deputy_after
@@ -83,6 +86,9 @@ impl Section for Review {
             .text("columns")
             .one_of(&[("two_person", Columns::TwoPerson), ("off", Columns::Off)])
             .get();
+        let ids = reader.ids_of("column");
+        let only = reader.list("only").count(0..=100).unique();
+        let only = only.each(|id| ids.check(&id).map(|()| id)).get();
         let urgent = reader
             .text("urgent")
             .one_of(&[("post_review_2h", Urgent::PostReview), ("off", Urgent::Off)])
@@ -122,6 +128,7 @@ impl Section for Review {
         };
         Some(Self {
             columns: columns?,
+            only: only?,
             urgent: urgent?,
             deputies: deputies?,
             deputy_after: deputy_after?,

@@ -50,7 +50,7 @@ impl ReviewRule {
             let (title, day) = (column.title.as_str(), day.as_str());
             return Err(refuse(&Say::NoSent { title, day }, lang));
         };
-        if self.reviews() {
+        if self.reviews(&right.column) {
             // It cannot wait for a second person, who looks at it afterwards.
             store::begin(ctx.tx(), &right, Some(now + POST)).await?;
         }

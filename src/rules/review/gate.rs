@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hutong_model::{BoxFuture, Timestamp};
 
 use super::Desk;
-use super::config::{Columns, Urgent};
+use super::config::Urgent;
 use super::decide::{Facts, Hold, POST, Pass, pass};
 use super::store;
 use crate::directory::PersonId;
@@ -93,7 +93,7 @@ impl Gate for ReviewGate {
     ) -> BoxFuture<'a, Result<Verdict, StoreError>> {
         Box::pin(async move {
             let look = self.0.look(tx, issue, now).await?;
-            let say = if self.0.config.columns == Columns::Off {
+            let say = if !self.0.reviews(&issue.column) {
                 match look.blocked.is_empty() {
                     true => return Ok(Verdict::Yes),
                     false => Hold::Blocked,
@@ -124,6 +124,6 @@ impl Gate for ReviewGate {
     }
 
     fn reviews(&self, column: &str) -> bool {
-        self.0.config.columns == Columns::TwoPerson && self.0.column(column).is_some()
+        self.0.reviews(column)
     }
 }

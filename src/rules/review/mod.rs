@@ -46,7 +46,7 @@ pub use gate::ReviewGate;
 
 pub const NAME: &str = "review";
 /// Half hours before an issue are among these minutes, for all usual times.
-const EVERY: &str = "*/10 * * * *";
+const EVERY: &str = "*/15 * * * *";
 const WATCH: &str = "review:watch";
 const WEEK: &str = "review:week";
 
@@ -103,12 +103,20 @@ impl ReviewRule {
         Arc::new(ReviewGate(self.desk.clone()))
     }
 
-    fn reviews(&self) -> bool {
-        self.desk.config.columns == Columns::TwoPerson
+    fn reviews(&self, column: &str) -> bool {
+        self.desk.reviews(column)
     }
 }
 
 impl Desk {
+    /// Whether issues of this column need a yes.
+    pub(super) fn reviews(&self, column: &str) -> bool {
+        let only = &self.config.only;
+        self.config.columns == Columns::TwoPerson
+            && self.column(column).is_some()
+            && (only.is_empty() || only.iter().any(|c| c == column))
+    }
+
     pub(super) fn column(&self, id: &str) -> Option<&Known> {
         self.columns.iter().find(|c| c.id == id)
     }

@@ -70,6 +70,7 @@ fn config() -> Review {
     };
     Review {
         columns: Columns::TwoPerson,
+        only: vec![],
         urgent: Urgent::PostReview,
         deputies: vec!["E9".into()],
         deputy_after: Duration::from_secs(4 * 3_600),

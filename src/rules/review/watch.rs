@@ -1,4 +1,4 @@
-//! Every ten minutes: drafts go to reviewers, deputies are asked, and what nobody has approved half an
+//! Every quarter of an hour: drafts go to reviewers, deputies are asked, and what nobody has approved half an
 //! hour before its time is not sent, and said so.
 
 use std::time::Duration;
@@ -25,11 +25,9 @@ const AHEAD: Duration = Duration::from_secs(31 * 86_400);
 impl ReviewRule {
     pub(super) async fn watch(&self, ctx: &mut Ctx) -> Result<(), RuleError> {
         let now = ctx.now();
-        if self.reviews() {
-            for issue in issues::upcoming(ctx.tx(), now + AHEAD, MOST).await? {
-                if timed(&issue) && self.desk.column(&issue.column).is_some() {
-                    self.look_after(ctx, &issue).await?;
-                }
+        for issue in issues::upcoming(ctx.tx(), now + AHEAD, MOST).await? {
+            if timed(&issue) && self.reviews(&issue.column) {
+                self.look_after(ctx, &issue).await?;
             }
         }
         for review in store::open_posts(ctx.tx(), MOST).await? {
@@ -92,7 +90,7 @@ impl ReviewRule {
     /// Hands a draft to the reviewers.
     pub(super) async fn ask(&self, ctx: &mut Ctx, issue: &Issue) -> Result<(), RuleError> {
         let now = ctx.now();
-        if !self.reviews() || !timed(issue) || issue.content.pieces.is_empty() {
+        if !self.reviews(&issue.column) || !timed(issue) || issue.content.pieces.is_empty() {
             return Ok(());
         }
         let from = [State::Draft, State::Pending];
