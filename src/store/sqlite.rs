@@ -72,7 +72,7 @@ impl Sqlite {
             // Checkpoints run beside the writer, see `checkpointer`.
             .pragma("wal_autocheckpoint", "0")
             .disable_statement_logging();
-        let mut connection = base.clone().pragma("cache_size", "-8192").connect().await?;
+        let mut connection = base.clone().pragma("cache_size", "-6144").connect().await?;
         if !options.beside {
             migrate::run_sqlite(&mut connection).await?;
         }
