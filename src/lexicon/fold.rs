@@ -71,8 +71,8 @@ fn tables() -> Tables {
 
 /// Letters and digits that a character stands for.
 fn spell(c: char, simplified: &BTreeMap<char, char>) -> Vec<char> {
-    // Below U+2000 are the alphabets whose letters carry accents; kana and Hangul stay composed.
-    let plain: Vec<char> = if u32::from(c) < 0x2000 {
+    // Latin, Greek and Cyrillic letters carry accents; all others stay composed.
+    let plain: Vec<char> = if matches!(u32::from(c), 0..0x0590 | 0x1E00..0x2000) {
         std::iter::once(c).nfkd().filter(|c| !mark(*c)).collect()
     } else {
         std::iter::once(c).nfkc().collect()

@@ -497,7 +497,7 @@ fn a_misspelled_word_finds_its_neighbour() {
     assert_eq!(hint("[[colum]]\nid = 1\n"), "did you mean column?");
     assert_eq!(
         hint("lateness = \"2h\"\n"),
-        "known sections: app, chat_link, column, company, group_rule, holidays, interests, limits, log, points, report, retention, role, schedule, segment, server, store"
+        "known sections: app, chat_link, column, company, group_rule, holidays, interests, limits, log, points, report, retention, review, role, schedule, segment, server, store"
     );
     assert_eq!(hint("zone = \"Asia/Shanghai\"\n"), "it belongs into [company]");
     assert_eq!(
