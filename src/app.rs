@@ -14,7 +14,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use hutong_model::{Adapter, AppId, Clock, Secret, Timestamp};
+use hutong_model::{Adapter, AppId, BoxFuture, Clock, Secret, Timestamp};
 use rand::Rng as _;
 use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::store::{Grant, Subject, sync_config_roles};
 use crate::access::token::Signer;
-use crate::cli::check::dates;
 use crate::config::{Checked, Language, Who};
 use crate::delivery::{Delivery, DeliveryMetrics, DeliveryOptions};
 use crate::dispatch::{Ages, Dispatcher};
@@ -34,12 +33,12 @@ use crate::link::board::Board;
 use crate::rules::columns::when::Calendar;
 use crate::rules::service::Service;
 use crate::rules::{App, Env, Rule};
-use crate::schedule::Scheduler;
-use crate::store::{Dialect, Store, StoreError, StoreOptions};
+use crate::schedule::{Schedule, ScheduleSource, Scheduler};
+use crate::store::{Dialect, Store, StoreError, StoreOptions, Tx};
 use crate::text::Lang;
 use crate::trace::Trace;
 
-pub use chores::{SyncOutcome, introduce, sync_directory};
+pub use chores::{SyncOutcome, diagnose, introduce, sync_directory};
 
 /// A system that is built and not yet running.
 pub struct Hutong {
@@ -60,6 +59,21 @@ pub struct Hutong {
     effects: Arc<Notify>,
     /// Taken by [`Hutong::start`]; stepped by [`Hutong::settle`].
     driven: Mutex<Option<Driven>>,
+}
+
+/// What the rules keep in the database.
+struct StoredSchedules(Vec<Arc<dyn Rule>>);
+
+impl ScheduleSource for StoredSchedules {
+    fn stored<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Vec<Schedule>, StoreError>> {
+        Box::pin(async move {
+            let mut list = Vec::new();
+            for rule in &self.0 {
+                list.extend(rule.stored_schedules(tx).await?);
+            }
+            Ok(list)
+        })
+    }
 }
 
 struct Driven {
@@ -94,7 +108,13 @@ impl Hutong {
         let key = store::signing_key(&store, now)
             .await
             .context("reading the signing key")?;
+        store::contact_key(&store, now)
+            .await
+            .context("reading the key of contact hashes")?;
         enter_roles(&store, &config, now).await.context("entering the roles")?;
+        enter_identity(&store, &config, now)
+            .await
+            .context("entering who is one person")?;
         let links = Board::of(
             config
                 .apps
@@ -143,7 +163,8 @@ impl Hutong {
             },
         );
         let schedules = rules.iter().flat_map(|r| r.schedules()).collect();
-        let scheduler = Scheduler::new(store.clone(), schedules, sink, clock.clone());
+        let scheduler = Scheduler::new(store.clone(), schedules, sink, clock.clone())
+            .with_source(Arc::new(StoredSchedules(rules.clone())));
         let work_metrics = Arc::new(WorkMetrics::default());
         let worker = Arc::new(Worker {
             store: store.clone(),
@@ -190,8 +211,17 @@ impl Hutong {
             .route("/healthz", get(|| async { "ok\n" }))
             .route("/readyz", get(ready))
             .with_state(self.store.clone());
+        let calendar = Router::new()
+            .route("/calendar/{token}", get(calendar_file))
+            .with_state((
+                self.config.clone(),
+                self.store.clone(),
+                self.env.clone(),
+                self.clock.clone(),
+            ));
         ingress::router(self.ingress.clone())
             .merge(health)
+            .merge(calendar)
             .merge(metrics::router(self))
     }
 
@@ -251,7 +281,8 @@ impl Hutong {
             let next = delivery.run_until_idle().await?;
             // Results of deliveries may have come back as events.
             let more = self.worker.run_until_idle().await?;
-            if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 {
+            let asked = crate::rehearse::order::run_asked(&self.config, &self.store, self.clock.as_ref()).await?;
+            if ticks.fired == 0 && work.events == 0 && more.events == 0 && more.items == 0 && asked == 0 {
                 return Ok([ticks.next_at, next].into_iter().flatten().min());
             }
         }
@@ -271,10 +302,45 @@ async fn ready(State(store): State<Store>) -> (StatusCode, &'static str) {
     }
 }
 
-fn calendar(config: &Checked, now: Timestamp) -> Calendar {
+type CalendarState = (Arc<Checked>, Store, Arc<ArcSwap<Env>>, Arc<dyn Clock>);
+
+/// The calendar as a file, for whoever holds a link that the bot has given out.
+async fn calendar_file(
+    State((config, store, env, clock)): State<CalendarState>,
+    axum::extract::Path(token): axum::extract::Path<String>,
+) -> axum::response::Response {
+    use axum::response::IntoResponse as _;
+    let now = clock.now();
+    let token = token.strip_suffix(".ics").unwrap_or(&token);
+    let good = env
+        .load()
+        .signer
+        .read(token, now)
+        .is_ok_and(|t| t.rule == crate::rules::calendar::NAME && t.verb == "ics");
+    if !good {
+        return (StatusCode::NOT_FOUND, "ask the bot for a new link\n").into_response();
+    }
+    let entered = async {
+        let mut tx = store.begin().await?;
+        crate::calendar::store::shared(&mut tx).await
+    };
+    match entered.await {
+        Ok(entered) => {
+            let text = crate::calendar::ics::of(&config, &entered, now);
+            (
+                [(axum::http::header::CONTENT_TYPE, "text/calendar; charset=utf-8")],
+                text,
+            )
+                .into_response()
+        }
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response(),
+    }
+}
+
+pub(crate) fn calendar(config: &Checked, now: Timestamp) -> Calendar {
     Calendar {
         zone: config.company.zone,
-        workdays: Arc::new(dates::workdays(&config.holidays)),
+        workdays: Arc::new(crate::calendar::workdays(&config.holidays)),
         on_holiday: config.schedule.on_holiday,
         on_makeup_workday: config.schedule.on_makeup_workday,
         today: crate::rules::local(config.company.zone, now).date_naive(),
@@ -316,6 +382,18 @@ pub(crate) fn environment(config: &Checked, key: Secret, links: Board) -> Env {
             .collect(),
         public_url: config.server.public_url.clone(),
         links,
+        noise: budget(config),
+    }
+}
+
+fn budget(config: &Checked) -> crate::noise::Budget {
+    crate::noise::Budget {
+        per_day: config.limits.bot_messages_per_day,
+        groups: config.noise.groups.iter().cloned().collect(),
+        priority: config.noise.priority.clone(),
+        merge_at: config.noise.merge_at,
+        zone: config.company.zone,
+        workdays: Arc::new(crate::calendar::workdays(&config.holidays)),
     }
 }
 
@@ -342,8 +420,23 @@ fn grants(config: &Checked) -> Vec<Grant> {
     list
 }
 
-async fn enter_roles(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn enter_roles(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     sync_config_roles(&mut tx, &grants(config), now).await?;
+    tx.commit().await
+}
+
+/// By what accounts are joined, and the administrator's map, as the directory takes them.
+async fn enter_identity(store: &Store, config: &Checked, now: Timestamp) -> Result<(), StoreError> {
+    let mut map = Vec::new();
+    for (n, accounts) in config.identity.map.iter().enumerate() {
+        for (app, user) in accounts {
+            if let Some(a) = config.apps.iter().find(|a| a.id == *app) {
+                map.push((n.to_string(), a.adapter.platform(), user.clone()));
+            }
+        }
+    }
+    let mut tx = store.begin().await?;
+    crate::directory::people::set_policy(&mut tx, &config.company.id, &config.identity.by, &map, now).await?;
     tx.commit().await
 }

@@ -309,15 +309,27 @@ impl Dispatcher {
             .app(&event.app)
             .ok_or_else(|| RuleError::Fail(format!("the app {} is not configured", event.app)))?;
         let now = ctx.now();
-        let person = ctx
-            .directory()
-            .ensure_person(&app.company, app.adapter.platform(), user, name, now)
-            .await?;
+        let platform = app.adapter.platform();
+        let person = match ctx.directory().person_of(&app.company, platform, user).await? {
+            Some(person) => person,
+            None => {
+                ctx.ask_who(&event.app, user).await?;
+                ctx.directory()
+                    .ensure_person(&app.company, platform, user, name, now)
+                    .await?
+            }
+        };
         let lang = person.language.as_deref().and_then(Lang::parse).unwrap_or(env.lang);
+        // An app that cannot read the directory may know people under ids that no other app can send to.
+        let user = match app.adapter.capabilities().can(Ability::ListPeople) {
+            true => None,
+            false => ctx.directory().identity_on(&person.id, platform).await?,
+        }
+        .unwrap_or_else(|| user.clone());
         Ok(Asker {
             person,
             app: event.app.clone(),
-            user: user.clone(),
+            user,
             lang,
             chat,
             message: None,

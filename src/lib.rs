@@ -7,6 +7,8 @@
 pub mod access;
 pub mod adapters;
 pub mod app;
+pub mod backup;
+pub mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -21,6 +23,8 @@ pub mod ingress;
 pub mod issues;
 pub mod lexicon;
 pub mod link;
+pub mod noise;
+pub mod rehearse;
 pub mod rules;
 pub mod schedule;
 pub mod segment;

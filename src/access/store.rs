@@ -183,6 +183,21 @@ pub async fn holders(
     Ok(found)
 }
 
+/// Everybody who may act as an operator somewhere, in the order of [`holders`].
+pub async fn operators_of(tx: &mut Tx, company: &CompanyId) -> Result<Vec<(PersonId, Scope)>, StoreError> {
+    let sql = format!(
+        "SELECT p.id AS id, g.role AS role, g.scope AS scope FROM role_grant g JOIN person p ON {GRANT_IS_FOR_PERSON} \
+         WHERE g.company = $1 AND p.active = TRUE AND g.role IN ('operator', 'admin') ORDER BY p.id"
+    );
+    let rows = tx.query(sql).bind(company).all().await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let (id, scope): (String, String) = (row.get("id")?, row.get("scope")?);
+        found.extend(PersonId::parse(&id).zip(Scope::parse(&scope)));
+    }
+    Ok(found)
+}
+
 /// The place of a command typed in a chat: the chat, and the department whose group it is.
 pub async fn place_of_chat(tx: &mut Tx, app: &AppId, chat: &ChatId) -> Result<Place, StoreError> {
     let row = tx
@@ -202,7 +217,8 @@ pub async fn place_of_chat(tx: &mut Tx, app: &AppId, chat: &ChatId) -> Result<Pl
 /// A department with all above it, by row id and by name.
 pub async fn place_of_department(tx: &mut Tx, department: &str) -> Result<Place, StoreError> {
     let mut place = Place::default();
-    let mut next = Some(department.to_owned());
+    // A further group of a department (`ID#2`) belongs to that department.
+    let mut next = department.split('#').next().map(str::to_owned);
     // Deeper than any company; a cycle in the directory ends here too.
     for _ in 0..50 {
         let Some(id) = next.take() else { break };

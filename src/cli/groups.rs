@@ -14,7 +14,7 @@ use crate::clock::SystemClock;
 use crate::config::Checked;
 use crate::rules::groups::{Alone, order, report};
 use crate::rules::{Ctx, RuleError};
-use crate::store::{Dialect, Store, StoreError, StoreOptions};
+use crate::store::{Store, StoreError, StoreOptions};
 use crate::text::Lang;
 
 /// How long the answer of the service is waited for.
@@ -75,9 +75,9 @@ pub(super) async fn run(command: &Groups) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn open(config: &Checked, beside: bool) -> Result<Store, StoreError> {
+async fn open(config: &Checked) -> Result<Store, StoreError> {
     let options = StoreOptions {
-        beside,
+        beside: true,
         connections: 2,
         ..StoreOptions::default()
     };
@@ -88,7 +88,7 @@ async fn show(config: &Checked, common: &Common, undo: Option<&String>, clock: &
     let Some(rule) = config.rules.groups.iter().find(|r| r.id == common.rule) else {
         return Ok(no_rule(config, &common.rule));
     };
-    let store = open(config, true)
+    let store = open(config)
         .await
         .with_context(|| format!("opening the store {}", config.store.shown()))?;
     // Nothing is signed here: a plan on the command line has no buttons.
@@ -164,21 +164,10 @@ async fn apply(
     if !config.rules.groups.iter().any(|r| r.id == common.rule) {
         return Ok(no_rule(config, &common.rule));
     }
-    // Not beside: an order goes into the inbox, which on SQLite belongs to the service alone.
-    let store = match open(config, false).await {
-        Ok(store) => store,
-        Err(StoreError::Unavailable(why)) if config.store.url.expose().starts_with("sqlite:") => {
-            eprintln!(
-                "error: {why}\nWith SQLite the running service has the file for itself. Send this in a chat instead:\n  \
-                 /group apply rule={} plan={code}\nWith PostgreSQL this command works beside the service.",
-                common.rule
-            );
-            return Ok(ExitCode::FAILURE);
-        }
-        Err(error) => {
-            return Err(error).with_context(|| format!("opening the store {}", config.store.shown()));
-        }
-    };
+    // Beside the service: an order is a row of its own and a tick of our own, see `StoreOptions`.
+    let store = open(config)
+        .await
+        .with_context(|| format!("opening the store {}", config.store.shown()))?;
     let mut tx = store.begin().await?;
     let Some(person) = order::person(&mut tx, &config.company.id, who).await? else {
         tx.rollback().await?;
@@ -190,16 +179,14 @@ async fn apply(
     let id = order::place(&mut tx, &common.rule, code, &person, clock.now()).await?;
     tx.commit().await?;
     let mut told = None;
-    if store.dialect() == Dialect::Postgres {
-        let begun = std::time::Instant::now();
-        while told.is_none() && begun.elapsed() < PATIENCE {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            let mut tx = store.begin().await?;
-            told = order::answer(&mut tx, &id)
-                .await?
-                .filter(|(state, _)| state != "waiting");
-            tx.rollback().await?;
-        }
+    let begun = std::time::Instant::now();
+    while told.is_none() && begun.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut tx = store.begin().await?;
+        told = order::answer(&mut tx, &id)
+            .await?
+            .filter(|(state, _)| state != "waiting");
+        tx.rollback().await?;
     }
     store.close().await;
     let (state, answer) = told.unwrap_or_else(|| {

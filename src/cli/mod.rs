@@ -1,10 +1,13 @@
 //! The command line.
 
+mod backup;
+mod calendar;
 pub mod check;
 mod demo;
 mod groups;
 mod online;
 mod operate;
+mod rehearse;
 mod serve;
 mod simulate;
 
@@ -39,6 +42,10 @@ enum Command {
     /// Group rules: what would change, carry it out, take it back.
     #[command(subcommand)]
     Groups(groups::Groups),
+    /// Copy the whole store into one file, beside the running service.
+    Backup(backup::BackupArguments),
+    /// Fill an empty store from a backup. Afterwards nothing is sent until an operator has looked.
+    Restore(backup::RestoreArguments),
     #[command(flatten)]
     Operate(operate::Operate),
     /// Say what a configuration does, or what is wrong with it.
@@ -54,6 +61,21 @@ enum Command {
         #[arg(long)]
         online: bool,
     },
+    /// The working calendar: this year's days off and worked weekends.
+    Calendar {
+        /// The configuration, see config/hutong.toml.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// A file for other calendars (RFC 5545), with the next issues of every column.
+        #[arg(long)]
+        ics: bool,
+    },
+    /// Columns: print those of a configuration as TOML.
+    #[command(subcommand)]
+    Columns(calendar::Columns),
+    /// List every message that the bot would send in the next days, without sending any.
+    /// Exit code 1 when something would be dropped, or a budget or quota exceeded.
+    Rehearse(rehearse::RehearseArguments),
     /// Try it without an account anywhere: three simulated platforms, the service, and a page.
     Demo(demo::DemoArguments),
     /// Run the simulated platforms alone, to develop against them.
@@ -75,11 +97,16 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Serve { config } => runtime.block_on(serve::serve(&config)),
         Command::Groups(command) => runtime.block_on(groups::run(&command)),
+        Command::Backup(arguments) => runtime.block_on(backup::backup(&arguments)),
+        Command::Restore(arguments) => runtime.block_on(backup::restore(&arguments)),
         Command::Operate(command) => runtime.block_on(operate::run(&command)),
         Command::Check { config, json, online } => match check_file(&config, json) {
             Ok(code) if online && code == ExitCode::SUCCESS => runtime.block_on(check_online(&config, json)),
             result => result,
         },
+        Command::Calendar { config, ics } => calendar::calendar(&config, ics),
+        Command::Columns(command) => runtime.block_on(calendar::columns(&command)),
+        Command::Rehearse(arguments) => runtime.block_on(rehearse::run(&arguments)),
         Command::Demo(arguments) => runtime.block_on(demo::demo(&arguments)),
         Command::Simulate(arguments) => runtime.block_on(simulate::simulate(&arguments)),
     };

@@ -79,9 +79,27 @@ pub(super) enum OutboxCommand {
     Abandon {
         id: String,
     },
+    /// Messages that are held after a restore, newest first.
+    Held,
+    /// Hold what waits to be sent now: after a restore, what was made from it meanwhile.
+    Hold,
+    /// Let held messages go: one, or `--all`.
+    Release(Which),
+    /// Never send held messages: one, or `--all`.
+    Discard(Which),
     /// Stop sending anything, until `resume`.
     Pause,
     Resume,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Which {
+    /// The id that `held` shows.
+    id: Option<String>,
+    /// All of them.
+    #[arg(long)]
+    all: bool,
 }
 
 #[derive(Subcommand)]
@@ -155,6 +173,9 @@ async fn status(store: &Store, now: Timestamp) -> anyhow::Result<ExitCode> {
     if counts.of("needs_decision") > 0 {
         println!("next: `hutong outbox --config FILE parked`");
     }
+    if counts.of("held") > 0 {
+        println!("next: `hutong outbox --config FILE held`, then release or discard");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -191,9 +212,14 @@ async fn outbox_command(store: &Store, what: &OutboxCommand, now: Timestamp) -> 
     let sink = InboxSink::new(Arc::new(Notify::new()));
     let mut tx = store.begin().await?;
     let (action, target, found) = match what {
-        OutboxCommand::Parked => {
+        OutboxCommand::Parked | OutboxCommand::Held => {
             tx.rollback().await?;
-            let rows = outbox::parked(store, SHOWN).await?;
+            let held = matches!(what, OutboxCommand::Held);
+            let rows = if held {
+                outbox::held(store, SHOWN).await?
+            } else {
+                outbox::parked(store, SHOWN).await?
+            };
             for row in &rows {
                 println!(
                     "{}  {} {} of {} to {}, {} s old, {} attempts: {}",
@@ -210,10 +236,27 @@ async fn outbox_command(store: &Store, what: &OutboxCommand, now: Timestamp) -> 
                     println!("    {line}");
                 }
             }
-            if rows.is_empty() {
+            if rows.is_empty() && held {
+                println!("nothing is held");
+            } else if rows.is_empty() {
                 println!("nothing waits for a decision");
             }
             return Ok(ExitCode::SUCCESS);
+        }
+        OutboxCommand::Hold => {
+            let held = outbox::hold_older(&mut tx, now).await?;
+            tx.commit().await?;
+            return done(store, true, "outbox.hold", &format!("{held} messages"), now).await;
+        }
+        OutboxCommand::Release(which) => {
+            let released = outbox::release_held(&mut tx, which.id.as_deref(), now).await?;
+            tx.commit().await?;
+            return some(store, released, "outbox.release", which, now).await;
+        }
+        OutboxCommand::Discard(which) => {
+            let discarded = outbox::abandon_held(&mut tx, &sink, which.id.as_deref(), now).await?;
+            tx.commit().await?;
+            return some(store, discarded, "outbox.discard", which, now).await;
         }
         OutboxCommand::Resend { id } => ("outbox.resend", id.as_str(), outbox::resend(&mut tx, id, now).await?),
         OutboxCommand::Settle { id } => (
@@ -237,6 +280,14 @@ async fn outbox_command(store: &Store, what: &OutboxCommand, now: Timestamp) -> 
     };
     tx.commit().await?;
     done(store, found, action, target, now).await
+}
+
+/// The same for one or all of the held messages.
+async fn some(store: &Store, n: u64, action: &str, which: &Which, now: Timestamp) -> anyhow::Result<ExitCode> {
+    match &which.id {
+        Some(id) => done(store, n > 0, action, id, now).await,
+        None => done(store, true, action, &format!("{n} messages"), now).await,
+    }
 }
 
 /// Says what happened, and writes down that the host's operator did it.

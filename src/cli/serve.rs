@@ -10,6 +10,7 @@ use hutong_model::Clock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::rehearse::Running;
 use crate::app::Hutong;
 use crate::cli::check::dates;
 use crate::clock::SystemClock;
@@ -22,10 +23,15 @@ use crate::trace::Trace;
 pub(super) fn load(file: &Path, clock: Arc<dyn Clock>) -> anyhow::Result<Option<Checked>> {
     let text =
         std::fs::read_to_string(file).with_context(|| format!("reading the configuration {}", file.display()))?;
+    load_text(file, &text, clock)
+}
+
+/// The same for a text that was read before; `file` says where it stands.
+pub(super) fn load_text(file: &Path, text: &str, clock: Arc<dyn Clock>) -> anyhow::Result<Option<Checked>> {
     let env = ProcessEnvironment::beside(file, clock);
     let check = dates::schedule_check(env.clock().now());
     let loader = Loader::new(&env, crate::adapters::ALL).schedule_check(&check);
-    match loader.load(&text, &file.display().to_string()) {
+    match loader.load(text, &file.display().to_string()) {
         Ok(checked) => Ok(Some(checked)),
         Err(problems) => {
             eprint!("{}", problems.render(false));
@@ -66,6 +72,7 @@ pub(super) async fn serve(file: &Path) -> anyhow::Result<ExitCode> {
     crate::telemetry::start(&config.log);
     let listen = config.server.listen;
     let system = Hutong::build(config, clock, Trace::default()).await?;
+    remember(&system, file).await;
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("listening on {listen}"))?;
@@ -94,6 +101,21 @@ pub(super) async fn serve(file: &Path) -> anyhow::Result<ExitCode> {
     system.store.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Leaves the configuration in the store, for `rehearse --against running`.
+async fn remember(system: &Hutong, file: &Path) {
+    let running = match (std::fs::read_to_string(file), std::path::absolute(file)) {
+        (Ok(text), Ok(file)) => Running { file, text },
+        _ => return,
+    };
+    let Ok(json) = serde_json::to_string(&running) else {
+        return;
+    };
+    let now = system.clock.now();
+    if let Err(error) = crate::rehearse::store::remember_running(&system.store, &json, now).await {
+        tracing::warn!(%error, "the running configuration could not be remembered for rehearsals");
+    }
 }
 
 /// SIGTERM or Ctrl-C.

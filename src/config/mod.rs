@@ -54,7 +54,9 @@ pub mod builtin;
 mod chat_link;
 mod env;
 mod field;
+mod identity;
 mod nearest;
+mod noise;
 mod problem;
 mod reader;
 mod repeat;
@@ -69,16 +71,21 @@ mod source;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use crate::calendar::CalendarConfig;
 pub use app::App;
 pub use chat_link::ChatLink;
 pub use env::{Environment, FixedEnvironment, ProcessEnvironment};
 pub use field::{Field, Located, Wrong, duration_text, parse_duration};
+pub use identity::Identity;
 pub use nearest::nearest;
+pub use noise::Noise;
 pub use problem::{Problem, Problems};
 pub use reader::{Ids, Reader};
 pub use role::{RoleGrant, Who};
 pub use rules::RulesConfig;
-pub use schedule_spec::{NthWorkday, ScheduleSpec, cron_form, parse_time, parse_weekday, weekday_zh};
+pub use schedule_spec::{
+    NthWorkday, ScheduleSpec, cron_form, parse_nth_weekday, parse_time, parse_weekday, weekday_zh,
+};
 pub use section::Section;
 pub use service::{
     Company, HolidayFile, Holidays, Language, Limits, Log, LogFormat, LogLevel, MetricsFor, Misfire, Network,
@@ -101,13 +108,16 @@ pub struct Checked {
     pub company: Company,
     pub log: Log,
     pub limits: Limits,
+    pub noise: Noise,
     pub retention: Retention,
     pub schedule: ScheduleDefaults,
     pub holidays: Holidays,
+    pub calendar: CalendarConfig,
     /// In the order of the file.
     pub apps: Vec<App>,
     pub roles: Vec<RoleGrant>,
     pub chat_links: Vec<ChatLink>,
+    pub identity: Identity,
     pub rules: RulesConfig,
 }
 
@@ -193,9 +203,11 @@ impl<'a> Loader<'a> {
         let store = root.always();
         let log = root.always();
         let limits = root.always();
+        let noise = root.always();
         let retention = root.always();
         let schedule = root.always();
-        let holidays = root.always();
+        let holidays = root.always::<Holidays>();
+        let calendar = root.always::<CalendarConfig>();
         let context = app::AppContext {
             platforms: self.platforms,
             company: match &company {
@@ -207,19 +219,26 @@ impl<'a> Loader<'a> {
         let apps = root.many_with("app", |reader| app::read(reader, &context));
         let roles = root.many();
         let chat_links = root.many();
+        let identity = root.always();
         let rules = RulesConfig::read(root);
+        let (mut holidays, calendar) = (holidays?, calendar?);
+        holidays.national.clone_from(&calendar.national);
+        holidays.days_off.clone_from(&calendar.days_off);
         Some(Checked {
             server: server?,
             store: store?,
             company: company?,
             log: log?,
             limits: limits?,
+            noise: noise?,
             retention: retention?,
             schedule: schedule?,
-            holidays: holidays?,
+            holidays,
+            calendar,
             apps: apps?,
             roles: roles?,
             chat_links: chat_links?,
+            identity: identity?,
             rules: rules?,
         })
     }
@@ -229,7 +248,7 @@ impl<'a> Loader<'a> {
 fn schedule_form(spec: &ScheduleSpec) -> Result<(), String> {
     match spec {
         ScheduleSpec::Cron(text) => cron_form(text),
-        ScheduleSpec::Weekly { .. } | ScheduleSpec::Monthly { .. } | ScheduleSpec::NthWorkday { .. } => Ok(()),
+        _ => Ok(()),
     }
 }
 

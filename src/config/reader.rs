@@ -297,6 +297,11 @@ impl<'r> Reader<'r> {
         self.given = None;
     }
 
+    /// What stands outside of the file: variables, other files, the clock.
+    pub fn environment(&self) -> &'r dyn Environment {
+        self.shared.env
+    }
+
     /// The ids of all `[[app]]` blocks of the file.
     pub fn app_ids(&self) -> impl Iterator<Item = &'r str> {
         self.shared.ids.get("app").into_iter().flatten().map(String::as_str)

@@ -2,7 +2,7 @@
 
 use super::field::{Field, State, Wrong, quoted};
 use super::reader::Reader;
-use super::schedule_spec::{NthWorkday, ScheduleSpec, parse_weekday};
+use super::schedule_spec::{NthWorkday, ScheduleSpec, parse_nth_weekday, parse_weekday};
 
 const FORMS: &str = "use one of { weekday = \"mon\", time = \"09:30\" }, { day = 1, time = \"09:30\" }, \
                      { nth = \"last_workday\", time = \"17:00\" }, { cron = \"30 9 * * 1-5\" }";
@@ -36,6 +36,12 @@ impl<'r> Reader<'r> {
     }
 }
 
+#[derive(Clone)]
+enum Nth {
+    Workday(NthWorkday),
+    Weekday(i8, chrono::Weekday),
+}
+
 fn read_schedule(reader: &mut Reader<'_>) -> Option<ScheduleSpec> {
     let weekday = reader.text("weekday").parse(|text| {
         let hint = "use mon, tue, wed, thu, fri, sat, sun or 周一 to 周日; names only, no numbers";
@@ -44,8 +50,11 @@ fn read_schedule(reader: &mut Reader<'_>) -> Option<ScheduleSpec> {
     let weekday = weekday.maybe();
     let day = reader.integer("day").range(1..=31).maybe();
     let nth = reader.text("nth").parse(|text| {
-        let hint = "use first_workday, 2nd_workday to 10th_workday, or last_workday";
-        NthWorkday::parse(&text)
+        let hint = "use first_workday, 2nd_workday to 10th_workday, last_workday, or a weekday: 2nd mon, last fri";
+        let workday = NthWorkday::parse(&text).map(Nth::Workday);
+        let weekday = || parse_nth_weekday(&text).map(|(nth, weekday)| Nth::Weekday(nth, weekday));
+        workday
+            .or_else(weekday)
             .ok_or_else(|| Wrong::new(format!("{} is not a workday of a month", quoted(&text)), hint))
     });
     let nth = nth.maybe();
@@ -92,7 +101,14 @@ fn read_schedule(reader: &mut Reader<'_>) -> Option<ScheduleSpec> {
             time: time?,
         },
         "day" => ScheduleSpec::Monthly { day: day?, time: time? },
-        _ => ScheduleSpec::NthWorkday { nth: nth?, time: time? },
+        _ => match nth? {
+            Nth::Workday(nth) => ScheduleSpec::NthWorkday { nth, time: time? },
+            Nth::Weekday(nth, weekday) => ScheduleSpec::NthWeekday {
+                nth,
+                weekday,
+                time: time?,
+            },
+        },
     };
     checked(reader, only, spec)
 }

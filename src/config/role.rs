@@ -27,7 +27,7 @@ pub enum Who {
 
 impl Who {
     /// `apps` are the declared ones.
-    fn parse(text: &str, apps: &[&str]) -> Result<Self, Wrong> {
+    pub(crate) fn parse(text: &str, apps: &[&str]) -> Result<Self, Wrong> {
         const HINT: &str = "write \"app:user_id\", for example \"fs:ou_123\", or an employee number";
         match text.split_once(':') {
             Some((app, user)) => {
@@ -45,6 +45,16 @@ impl Who {
                     false => Err(Wrong::new(format!("{} is not a person", quoted(text)), HINT)),
                 }
             }
+        }
+    }
+}
+
+impl std::fmt::Display for Who {
+    /// As it is written.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Who::User { app, user } => write!(f, "{app}:{user}"),
+            Who::Employee(number) => f.write_str(number),
         }
     }
 }

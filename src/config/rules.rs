@@ -10,6 +10,8 @@ use super::section::Root;
 pub mod columns;
 #[path = "../rules/groups/config.rs"]
 pub mod groups;
+#[path = "../rules/newcomers/config.rs"]
+pub mod newcomers;
 #[path = "../rules/points/config.rs"]
 pub mod points;
 #[path = "../rules/reports/config.rs"]
@@ -35,7 +37,9 @@ macro_rules! sections {
             pub(super) fn read(root: &Root<'_>) -> Option<Self> {
                 $(let $switch = root.switch::<$one>();)*
                 $(let $blocks = root.many::<$many>();)*
-                Some(Self { $($switch: $switch?,)* $($blocks: $blocks?,)* })
+                let mut all = Self { $($switch: $switch?,)* $($blocks: $blocks?,)* };
+                groups::link(&mut all.groups, &all.segments);
+                Some(all)
             }
         }
     };
@@ -51,6 +55,8 @@ sections! {
         interests: segments::Interests,
         /// `[review]`
         review: review::Review,
+        /// `[onboard]`
+        onboard: newcomers::Onboard,
     }
     blocks {
         /// `[[group_rule]]`

@@ -14,6 +14,9 @@ pub enum ScheduleSpec {
     Monthly { day: u8, time: NaiveTime },
     /// `{ nth = "last_workday", time = "17:00" }`: of every month.
     NthWorkday { nth: NthWorkday, time: NaiveTime },
+    /// `{ nth = "2nd mon", time = "09:30" }`: of every month. 1 to 5; -1 is the last one. A month
+    /// without a fifth one has none.
+    NthWeekday { nth: i8, weekday: Weekday, time: NaiveTime },
     /// `{ cron = "30 9 * * 1-5" }`: five fields, as in crontab.
     Cron(String),
 }
@@ -51,6 +54,82 @@ impl fmt::Display for NthWorkday {
             NthWorkday::FromStart(n) => write!(f, "{n}{}_workday", ordinal(n)),
             NthWorkday::FromEnd(n) => write!(f, "{n}{}_last_workday", ordinal(n)),
         }
+    }
+}
+
+fn ordinal(nth: i8) -> String {
+    match nth {
+        -1 => "last".to_owned(),
+        1 => "first".to_owned(),
+        2 => "2nd".to_owned(),
+        3 => "3rd".to_owned(),
+        n => format!("{n}th"),
+    }
+}
+
+/// `first mon`, `2nd mon` to `5th mon`, `last fri`: a weekday of a month.
+pub fn parse_nth_weekday(text: &str) -> Option<(i8, Weekday)> {
+    let (nth, weekday) = text.trim().split_once(' ')?;
+    let nth = [1, 2, 3, 4, 5, -1]
+        .into_iter()
+        .find(|n| ordinal(*n) == nth || (*n == 1 && nth == "1st"))?;
+    Some((nth, parse_weekday(weekday.trim())?))
+}
+
+impl ScheduleSpec {
+    /// As it is written in the configuration, an inline table.
+    pub fn toml(&self) -> String {
+        let short = |weekday: &Weekday| weekday.to_string().to_lowercase();
+        let at = |time: &NaiveTime| format!("time = \"{}\"", time.format("%H:%M"));
+        match self {
+            ScheduleSpec::Weekly { weekday, time } => format!("{{ weekday = \"{}\", {} }}", short(weekday), at(time)),
+            ScheduleSpec::Monthly { day, time } => format!("{{ day = {day}, {} }}", at(time)),
+            ScheduleSpec::NthWorkday { nth, time } => format!("{{ nth = \"{nth}\", {} }}", at(time)),
+            ScheduleSpec::NthWeekday { nth, weekday, time } => {
+                format!("{{ nth = \"{} {}\", {} }}", ordinal(*nth), short(weekday), at(time))
+            }
+            ScheduleSpec::Cron(text) => format!("{{ cron = \"{text}\" }}"),
+        }
+    }
+
+    /// The time of day, where there is one.
+    pub fn time(&self) -> Option<NaiveTime> {
+        match self {
+            ScheduleSpec::Weekly { time, .. }
+            | ScheduleSpec::Monthly { time, .. }
+            | ScheduleSpec::NthWorkday { time, .. }
+            | ScheduleSpec::NthWeekday { time, .. } => Some(*time),
+            ScheduleSpec::Cron(_) => None,
+        }
+    }
+
+    /// The day as an operator types it in a chat, with a time: `周一`, `每月1日`, `最后工作日`, `first_workday`,
+    /// `2nd mon`, or five fields of cron (the time is then not looked at).
+    pub fn typed(day: &str, time: Option<NaiveTime>) -> Option<Self> {
+        let day = day.trim().trim_start_matches('每').trim();
+        if day.split_whitespace().count() == 5 {
+            return cron_form(day).is_ok().then(|| ScheduleSpec::Cron(day.to_owned()));
+        }
+        let time = time?;
+        if let Some(weekday) = parse_weekday(day) {
+            return Some(ScheduleSpec::Weekly { weekday, time });
+        }
+        let nth = match day {
+            "月最后工作日" | "最后工作日" => Some(NthWorkday::LAST),
+            "月第一工作日" | "第一工作日" => Some(NthWorkday::FIRST),
+            other => NthWorkday::parse(other),
+        };
+        if let Some(nth) = nth {
+            return Some(ScheduleSpec::NthWorkday { nth, time });
+        }
+        if let Some((nth, weekday)) = parse_nth_weekday(day) {
+            return Some(ScheduleSpec::NthWeekday { nth, weekday, time });
+        }
+        let number = day.trim_start_matches('月').trim_end_matches(['日', '号']);
+        let number: u8 = number.parse().ok().filter(|n| (1..=31).contains(n))?;
+        // A bare number could be meant as a weekday.
+        let said = day.ends_with(['日', '号']);
+        said.then_some(ScheduleSpec::Monthly { day: number, time })
     }
 }
 
@@ -114,6 +193,13 @@ impl ScheduleSpec {
                 NthWorkday::FromStart(n) => format!("workday {n} of every month {}", at(time)),
                 NthWorkday::FromEnd(n) => format!("workday {n} from the end of every month {}", at(time)),
             },
+            (ScheduleSpec::NthWeekday { nth, weekday, time }, true) => match nth {
+                -1 => format!("每月最后一个{} {}", weekday_zh(*weekday), at(time)),
+                n => format!("每月第{n}个{} {}", weekday_zh(*weekday), at(time)),
+            },
+            (ScheduleSpec::NthWeekday { nth, weekday, time }, false) => {
+                format!("{} {weekday} of every month {}", ordinal(*nth), at(time))
+            }
             (ScheduleSpec::Cron(text), _) => format!("cron {text}"),
         }
     }

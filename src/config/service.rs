@@ -443,8 +443,12 @@ impl Section for ScheduleDefaults {
 }
 
 /// `[holidays]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holidays {
+    /// Yearly notices on top, from `[calendar] national`.
+    pub national: Vec<crate::calendar::national::Year>,
+    /// Company days off, from `[calendar] days_off`.
+    pub days_off: Vec<crate::calendar::DayOff>,
     /// An own file in place of the one that is compiled in.
     pub file: Option<HolidayFile>,
 }
@@ -478,7 +482,10 @@ impl Section for Holidays {
             )),
         });
         let file = file.maybe();
-        (file.is_some() || !had).then_some(Self { file })
+        (file.is_some() || !had).then_some(Self {
+            file,
+            ..Self::default()
+        })
     }
 }
 

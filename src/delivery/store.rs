@@ -580,14 +580,15 @@ pub struct ParkedRow {
 
 /// Rows that wait for a decision, then replies that were left as unknown; newest first.
 pub async fn parked(store: &Store, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-    let rows = store
-        .query(
-            "SELECT id, app, lane, rule, action, state, summary, created_at, first_attempt_at, attempts, error \
-             FROM outbox WHERE state IN ('needs_decision', 'unknown') ORDER BY state, seq DESC LIMIT $1",
-        )
-        .bind(limit)
-        .all()
-        .await?;
+    listed(store, "state IN ('needs_decision', 'unknown')", limit).await
+}
+
+async fn listed(store: &Store, which: &'static str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+    let sql = format!(
+        "SELECT id, app, lane, rule, action, state, summary, created_at, first_attempt_at, attempts, error \
+         FROM outbox WHERE {which} ORDER BY state, seq DESC LIMIT $1"
+    );
+    let rows = store.query(sql).bind(limit).all().await?;
     rows.iter()
         .map(|row| {
             Ok(ParkedRow {
@@ -692,6 +693,45 @@ pub async fn hold_older(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreErro
         .bind(before)
         .execute()
         .await
+}
+
+/// Lets held rows go: one, or all. Each gets a new life of its class. Returns how many.
+pub async fn release_held(tx: &mut Tx, id: Option<&str>, now: Timestamp) -> Result<u64, StoreError> {
+    let mut released = 0;
+    for id in held_ids(tx, id).await? {
+        released += u64::from(resend(tx, &id, now).await?);
+    }
+    Ok(released)
+}
+
+/// Held rows are never sent: one, or all. Returns how many.
+pub async fn abandon_held(
+    tx: &mut Tx,
+    sink: &dyn EffectSink,
+    id: Option<&str>,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut abandoned = 0;
+    for id in held_ids(tx, id).await? {
+        abandoned += u64::from(abandon(tx, sink, &id, now).await?);
+    }
+    Ok(abandoned)
+}
+
+async fn held_ids(tx: &mut Tx, id: Option<&str>) -> Result<Vec<String>, StoreError> {
+    tx.query("SELECT id FROM outbox WHERE state = 'held' AND ($1 IS NULL OR id = $2) ORDER BY seq")
+        .bind(id.map(str::to_owned))
+        .bind(id.unwrap_or_default())
+        .all()
+        .await?
+        .iter()
+        .map(|row| row.get("id"))
+        .collect()
+}
+
+/// Rows that are held, newest first.
+pub async fn held(store: &Store, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+    listed(store, "state = 'held'", limit).await
 }
 
 /// Stops or resumes all sending, for every replica and across restarts.

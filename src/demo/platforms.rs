@@ -256,9 +256,15 @@ impl Platforms {
         for (id, app, department, depth) in RULES {
             let _ = write!(
                 out,
-                "\n[[group_rule]]\nid = \"{id}\"\napp = \"{app}\"\ndepartment = \"{department}\"\ndepth = {depth}\nname = \"{{dept}}·部门群\"\npreview_days = 0\n"
+                "\n[[group_rule]]\nid = \"{id}\"\napp = \"{app}\"\ndepartment = \"{department}\"\ndepth = {depth}\nname = \"{{dept}}·部门群\"\npreview_days = 0\non_transfer = {{ grace_workdays = 3, notice = true }}\n"
             );
         }
+        let hq = self.player.group("hq").map(|chat| quoted(&format!("feishu:{chat}")));
+        let _ = write!(
+            out,
+            "\n[onboard]\ngroups = [{}]\nlinks = [\"新人手册 https://wiki.example.com/start\", \"报销与考勤 https://wiki.example.com/hr\", \"常用工具 https://wiki.example.com/tools\"]\n",
+            hq.unwrap_or_default(),
+        );
         for (id, title, every, items, keys) in COLUMNS {
             let mut chats: Vec<String> = keys
                 .iter()

@@ -8,6 +8,7 @@
 //! How a platform's apps receive can be changed meanwhile ([`Stage::receive`]): the service is built
 //! anew on the same store, behind the same address.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ use super::clock::{DemoClock, DemoEnvironment};
 use super::page::{AppReceives, Reception, TimeControl};
 use super::platforms::{Modes, Platforms, Receive, config_id, knows_both};
 use crate::adapters;
-use crate::app::{Hutong, sync_directory};
+use crate::app::{Hutong, diagnose, sync_directory};
 use crate::cli::check::dates;
 use crate::config::{Checked, Loader};
 use crate::directory::sync::refresh;
@@ -147,6 +148,8 @@ pub struct Stage {
     lines: Mutex<Lines>,
     door: Door,
     cancel: CancellationToken,
+    /// Complaints of the platforms that a question about permissions causes on purpose.
+    asked: BTreeSet<String>,
     _server: JoinHandle<()>,
 }
 
@@ -173,6 +176,10 @@ impl Stage {
         for (app, outcome) in sync_directory(&first).await {
             outcome.with_context(|| format!("reading the directory of {app}"))?;
         }
+        // Permissions show in how a platform refuses a question about something that is not there.
+        let before = complaints_of(&platforms);
+        diagnose(&first).await.context("asking the platforms for permissions")?;
+        let asked = complaints_of(&platforms).difference(&before).cloned().collect();
         for step in groups {
             clock.move_to(step.at);
             platforms.play(step).await?;
@@ -187,7 +194,7 @@ impl Stage {
 
         let trace = Trace::keeping();
         let system = build(&platforms, trace.clone()).await?;
-        let workdays = dates::workdays(&system.config.holidays);
+        let workdays = crate::calendar::workdays(&system.config.holidays);
         let behind = Arc::new(Behind::new(
             trace.clone(),
             system.store.clone(),
@@ -209,6 +216,7 @@ impl Stage {
             modes: std::sync::Mutex::new(modes),
             door,
             cancel,
+            asked,
             _server: server,
         };
         stage.step().await?;
@@ -377,7 +385,7 @@ impl Stage {
     }
 
     /// What the service does in the background while it is started.
-    async fn chores(&self) {
+    pub(super) async fn chores(&self) {
         for sim in &self.platforms.sims {
             sim.repeat_due().await;
         }
@@ -403,6 +411,9 @@ impl Stage {
         self.clock.stop();
         let moved = async {
             self.step().await?;
+            // What a platform told by its id alone is read before the time goes on.
+            self.chores().await;
+            self.step().await?;
             self.pass(to).await?;
             self.rest().await?;
             // Deadlines of connections have passed with the time; whoever speaks next is to be heard.
@@ -417,14 +428,15 @@ impl Stage {
         result
     }
 
+    /// Whether people work on that date.
+    pub fn is_workday(&self, day: chrono::NaiveDate) -> bool {
+        self.workdays.is_workday(day)
+    }
+
     /// What the simulated platforms would have refused.
     pub fn complaints(&self) -> Vec<String> {
-        let of = |sim: &Arc<dyn Simulator>| {
-            let platform = sim.platform();
-            let lines: Vec<String> = sim.complaints().iter().map(|c| format!("{platform}: {c}")).collect();
-            lines
-        };
-        self.platforms.sims.iter().flat_map(of).collect()
+        let all = self.platforms.sims.iter().flat_map(complaints_in);
+        all.filter(|line| !self.asked.contains(line)).collect()
     }
 
     pub async fn close(&self) {
@@ -432,6 +444,15 @@ impl Stage {
         self.cancel.cancel();
         self.system().store.close().await;
     }
+}
+
+fn complaints_in(sim: &Arc<dyn Simulator>) -> Vec<String> {
+    let platform = sim.platform();
+    sim.complaints().iter().map(|c| format!("{platform}: {c}")).collect()
+}
+
+fn complaints_of(platforms: &Platforms) -> BTreeSet<String> {
+    platforms.sims.iter().flat_map(complaints_in).collect()
 }
 
 /// The first moment of [`MOMENTS`] at or after `at`.

@@ -9,6 +9,7 @@ use hutong_model::{Clock as _, Platform, Timestamp};
 use hutong_simkit::company::{Date, minute_of_day};
 use hutong_simkit::{ChatSel, ScreenChat, ScreenItem, Simulator, Verb};
 
+use super::page::{Jump, target};
 use super::platforms::{Cast, RULES, user_of};
 use super::screen::{lines, newest_button};
 use super::stage::Stage;
@@ -170,6 +171,8 @@ pub async fn walk(stage: &Stage, counts: &Counts, say: &mut dyn FnMut(&str)) -> 
     tour.columns().await?;
     tour.report().await?;
     tour.review().await?;
+    tour.rehearsal().await?;
+    tour.people().await?;
     tour.end(counts).await
 }
 
@@ -371,10 +374,12 @@ impl Tour<'_> {
         let number = number.context("the editor was not asked")?;
         self.asks(ON, &editor, &format!("/栏目 采用 {number}")).await?;
 
-        // A working day ahead.
+        // Written on the day before at the latest, then handed to the reviewer.
         let tuesday = Date::of(self.stage.clock.now()).monday().plus(1);
-        self.stage.pass(tuesday.at_minute(15 * 60 + 45)).await?;
-        self.stage.rest().await?;
+        for minute in [15 * 60 + 1, 15 * 60 + 46] {
+            self.stage.pass(tuesday.at_minute(minute)).await?;
+            self.stage.rest().await?;
+        }
         self.t.now();
         let card = self.private(ON, &reviewer)?;
         let issue = card.iter().rev().find_map(|i| number_in(i, "编号 "));
@@ -427,16 +432,6 @@ impl Tour<'_> {
         Ok(())
     }
 
-    /// What is new in the private chats of somebody.
-    fn private(&mut self, platform: Platform, person: &str) -> anyhow::Result<Vec<ScreenItem>> {
-        let chats = self.stage.sim(platform)?.chats().into_iter();
-        let mut fresh = Vec::new();
-        for chat in chats.filter(|c| !c.group && c.person.as_deref() == Some(person)) {
-            fresh.extend(self.t.tell(platform, &chat.id, person)?);
-        }
-        Ok(fresh)
-    }
-
     async fn report(&mut self) -> anyhow::Result<()> {
         self.t.title("4 每周报告 · weekly report");
         let day = Date::of(self.stage.clock.now());
@@ -453,6 +448,186 @@ impl Tour<'_> {
             let viewer = members.first().cloned().unwrap_or_default();
             let fresh = self.t.tell(platform, &chat, &viewer)?;
             ensure!(fresh.iter().any(|i| i.bot), "no report in {key} on {platform}");
+        }
+        Ok(())
+    }
+
+    /// Lets the time pass to where a button of the page leads.
+    async fn jump(&mut self, jump: Jump) -> anyhow::Result<()> {
+        let hand = |date: Date| {
+            let (year, month, day) = date.ymd();
+            let found = i32::try_from(year)
+                .ok()
+                .and_then(|year| chrono::NaiveDate::from_ymd_opt(year, month, day));
+            found.is_none_or(|day| self.stage.is_workday(day))
+        };
+        let to = target(self.stage.clock.now(), jump, hand);
+        self.stage.pass(to).await?;
+        self.stage.rest().await?;
+        self.t.now();
+        Ok(())
+    }
+
+    /// What a person has got from the bot in private.
+    fn private(&mut self, platform: Platform, person: &str) -> anyhow::Result<Vec<ScreenItem>> {
+        let chats = self.stage.sim(platform)?.chats();
+        let own = chats
+            .into_iter()
+            .filter(|c| !c.group && c.person.as_deref() == Some(person));
+        let mut fresh = Vec::new();
+        for chat in own {
+            fresh.extend(self.t.tell(platform, &chat.id, person)?);
+        }
+        Ok(fresh)
+    }
+
+    /// Previews a rule and carries the plan out.
+    async fn apply(&mut self, platform: Platform, operator: &str, rule: &str) -> anyhow::Result<String> {
+        let preview = self
+            .asks(platform, operator, &format!("/建群 预览 规则={rule}"))
+            .await?;
+        let text: Vec<String> = preview.iter().filter(|i| i.bot).flat_map(lines).collect();
+        let code = text
+            .iter()
+            .find_map(|line| Some(line.split_once("计划=")?.1.trim().to_owned()))
+            .context("the preview has no code")?;
+        self.asks(platform, operator, &format!("/建群 执行 规则={rule} 计划={code}"))
+            .await?;
+        for _ in 0..3 {
+            self.stage.pass(self.stage.clock.now() + PAUSE).await?;
+            self.stage.rest().await?;
+        }
+        Ok(text.join("\n"))
+    }
+
+    fn describe(&mut self, platform: Platform, chats: &[&str]) -> anyhow::Result<()> {
+        let sim = self.stage.sim(platform)?;
+        for chat in sim.chats().into_iter().filter(|c| chats.contains(&c.id.as_str())) {
+            let owner = chat.owner.as_deref().map_or_else(String::new, |o| name_of(&*sim, o));
+            (self.t.say)(&format!(
+                "· {}: {} 人 members, 群主 owner {owner}",
+                chat.name,
+                chat.members.len()
+            ));
+        }
+        self.t.heading = None;
+        Ok(())
+    }
+
+    /// Somebody moves, an owner leaves, somebody new begins.
+    async fn people(&mut self) -> anyhow::Result<()> {
+        const AT: Platform = Platform::Feishu;
+        self.t.title("7 人来人往 · people move, leave and begin");
+        let operator = user_of(AT, &Cast::new().feishu).context("the operator has no account")?;
+        let sim = self.stage.sim(AT)?;
+        let departments = hutong_simkit::company::org(AT).departments;
+        let group_of = |name: &str| {
+            let department = departments.iter().find(|d| d.name == name)?.id.clone();
+            let chat = sim
+                .chats()
+                .into_iter()
+                .find(|c| c.group && c.name == format!("{name}·部门群"))?;
+            Some((department, chat))
+        };
+        let (from_id, from) = group_of("嵌入式软件组").context("no group of the first department")?;
+        let (to_id, to) = group_of("硬件组").context("no group of the second department")?;
+        let both = [from.id.as_str(), to.id.as_str()];
+        let people = sim.people();
+        let mover = people
+            .iter()
+            .find(|p| p.department == from_id && from.members.contains(&p.id) && from.owner.as_ref() != Some(&p.id))
+            .context("nobody can move")?;
+
+        (self.t.say)(&format!(
+            "\n{} 从嵌入式软件组调到硬件组 · moves to another department",
+            mover.name
+        ));
+        self.describe(AT, &both)?;
+        let verb = Verb::Transfer {
+            person: mover.id.clone(),
+            department: to_id.clone(),
+        };
+        self.act(AT, verb).await?;
+        let told = self.private(AT, &mover.id)?;
+        ensure!(told.iter().any(|i| i.bot), "nobody told the person who moved");
+
+        let name = "安小满";
+        (self.t.say)(&format!("\n{name} 入职嵌入式软件组 · somebody new begins"));
+        let mut person = mover.clone();
+        person.id = "u_new1".to_owned();
+        person.name = name.to_owned();
+        person.employee_no = "N001".to_owned();
+        person.email = "new1@example.com".to_owned();
+        person.mobile = "19900990001".to_owned();
+        person.department.clone_from(&from_id);
+        person.leader = None;
+        self.act(AT, Verb::Hire { person }).await?;
+        // The platform tells the id alone: the service reads the rest.
+        self.stage.chores().await;
+        for _ in 0..3 {
+            self.stage
+                .pass(self.stage.clock.now() + Duration::from_secs(300))
+                .await?;
+            self.stage.rest().await?;
+        }
+        let hq = self.group("hq")?;
+        let viewer = self.members(AT, &hq)?.first().cloned().unwrap_or_default();
+        self.t.tell(AT, &hq, &viewer)?;
+        let card = self.private(AT, "u_new1")?;
+        ensure!(newest_button(&card).is_some(), "the newcomer got no card");
+        let (message, action) = newest_button(&card).context("no button")?;
+        let verb = Verb::Click {
+            person: "u_new1".to_owned(),
+            message,
+            action,
+            values: Default::default(),
+        };
+        self.act(AT, verb).await?;
+        self.private(AT, "u_new1")?;
+
+        self.jump(Jump::ThreeWorkdays).await?;
+        self.private(AT, "u_new1")?;
+        self.apply(AT, &operator, "rd").await?;
+        self.describe(AT, &both)?;
+        let (left, came) = (self.members(AT, &from.id)?, self.members(AT, &to.id)?);
+        ensure!(
+            !left.contains(&mover.id) && came.contains(&mover.id),
+            "the groups did not follow the person who moved"
+        );
+        ensure!(left.contains(&"u_new1".to_owned()), "the newcomer is not in the group");
+
+        let owner = self.stage.sim(AT)?.chats().into_iter().find(|c| c.id == to.id);
+        let owner = owner.and_then(|c| c.owner).context("the group has no owner")?;
+        let name = name_of(&*sim, &owner);
+        (self.t.say)(&format!("\n硬件组的群主 {name} 离职 · the owner leaves the company"));
+        self.act(AT, Verb::Quit { person: owner.clone() }).await?;
+        for _ in 0..4 {
+            self.stage.pass(self.stage.clock.now() + PAUSE).await?;
+            self.stage.rest().await?;
+        }
+        self.describe(AT, &both)?;
+        let now = self.stage.sim(AT)?.chats().into_iter().find(|c| c.id == to.id);
+        let now = now.and_then(|c| c.owner).context("the group has lost its owner")?;
+        ensure!(now != owner, "nobody has succeeded the owner");
+        self.asks(AT, &operator, "/新人 名单").await?;
+        Ok(())
+    }
+
+    /// What the next two weeks would bring, by the command itself.
+    async fn rehearsal(&mut self) -> anyhow::Result<()> {
+        self.t.title("6 预演 · rehearsal");
+        let system = self.stage.system();
+        let options = crate::rehearse::Options {
+            days: 14,
+            from: self.stage.clock.now(),
+        };
+        let (copy, ground) = crate::rehearse::copy_of(system.store.url().map(|u| u.expose())).await?;
+        let outcome = crate::rehearse::run(&system.config, &copy, ground, options).await?;
+        copy.close().await;
+        ensure!(!outcome.entries.is_empty(), "the rehearsal lists nothing");
+        (self.t.say)("$ hutong rehearse --days 14 --config demo.toml");
+        for line in crate::rehearse::report::text(&outcome, crate::text::Lang::Zh).lines() {
+            (self.t.say)(line);
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ const PRESSES: usize = 9;
 /// Something that happens in the weeks.
 #[derive(Debug)]
 enum Scene {
-    Step(HistoryStep),
+    Step(Box<HistoryStep>),
     Submit(Story),
     /// The editor takes what came in.
     Edit,
@@ -80,7 +80,7 @@ fn scenes(talk: Vec<HistoryStep>) -> Vec<(Timestamp, Scene)> {
     let mut list: Vec<(Timestamp, Scene)> = talk
         .into_iter()
         .filter(known)
-        .map(|step| (step.at, Scene::Step(step)))
+        .map(|step| (step.at, Scene::Step(Box::new(step))))
         .collect();
     let mut days = HashSet::new();
     for story in stories(END) {

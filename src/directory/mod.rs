@@ -1,14 +1,22 @@
 //! Who is who and who is where: the local mirror that rules read without a network call.
 //!
 //! A person is one human in one company, whatever platform they are met on: the accounts
-//! ([`Identity`]) of one company and platform share ids across apps, and accounts with the same
-//! employee number are one person.
+//! ([`Identity`]) of one company and platform share ids across apps. Which accounts are one person is
+//! found out in [`people`], and can be corrected by operators ([`merge`]).
 
+pub mod contact;
 pub mod facts;
+pub mod merge;
+pub mod people;
 mod store;
 pub mod sync;
 
+use std::time::Duration;
+
 use hutong_model::{AppId, ChatKind, CompanyId, Platform, Timestamp, UserId};
+
+use crate::text::Lang;
+use crate::text::directory::Say;
 
 pub use store::{Directory, department_row_id};
 
@@ -70,6 +78,42 @@ pub struct Person {
     /// `zh` or `en`, when the person has chosen.
     pub language: Option<String>,
     pub active: bool,
+    /// Not employed by the company itself; `None` when no platform tells.
+    pub contractor: Option<bool>,
+    /// When they last left, also when they are back.
+    pub left_at: Option<Timestamp>,
+    /// When they came back, if that was within [`people::RETURN_DAYS`]: no newcomer then.
+    pub returned_at: Option<Timestamp>,
+}
+
+/// How platforms are named where somebody must choose one.
+pub const PLATFORM_NAMES: &[&str] = &["feishu", "dingtalk", "wecom"];
+
+/// So long a name is shown after somebody has left.
+const NAMED_AFTER: Duration = Duration::from_secs(30 * 86_400);
+
+impl Person {
+    /// The name under which a person is shown: leavers have none after 30 days.
+    pub fn shown_name(&self, now: Timestamp, lang: Lang) -> String {
+        shown_name(&self.name, self.active, self.left_at, now, lang)
+    }
+}
+
+/// See [`Person::shown_name`]; for lists that have read only this much.
+pub fn shown_name(name: &str, active: bool, left_at: Option<Timestamp>, now: Timestamp, lang: Lang) -> String {
+    let forgotten = !active && left_at.is_some_and(|left| now.since(left) > NAMED_AFTER);
+    match forgotten {
+        true => Say::Former.in_lang(lang),
+        false => name.to_owned(),
+    }
+}
+
+/// Names as a list shows them: with the department where colleagues share the name.
+pub fn told_apart(name: &str, department: Option<&str>, sharing: i64) -> String {
+    match department {
+        Some(department) if sharing > 1 => format!("{name}({department})"),
+        _ => name.to_owned(),
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use hutong_model::{AppId, ChatId, ChatKind, CompanyId, DepartmentRecord, PersonRecord, Platform, Timestamp, UserId};
 
+use super::people::{self, Entry, Learned, Source};
 use super::{ChatInfo, Department, Identity, Person, PersonId, Presence};
 use crate::store::{Row, StoreError, Tx};
 
@@ -16,15 +17,16 @@ pub struct Directory<'t> {
 }
 
 const PERSON: &str = "SELECT p.id, p.company, p.name, p.employee_no, p.title, p.department, d.name AS department_name, \
-     p.leader, p.language, p.active FROM person p LEFT JOIN department d ON d.id = p.department ";
+     p.leader, p.language, p.active, p.contractor, p.left_at, p.returned_at FROM person p LEFT JOIN department d ON d.id = p.department ";
 
 impl<'t> Directory<'t> {
     pub fn new(tx: &'t mut Tx) -> Self {
         Self { tx }
     }
 
+    /// A person; for one who was merged into another, that other.
     pub async fn person(&mut self, id: &PersonId) -> Result<Option<Person>, StoreError> {
-        let sql = format!("{PERSON} WHERE p.id = $1");
+        let sql = format!("{PERSON} WHERE p.id = (SELECT COALESCE(o.merged_into, o.id) FROM person o WHERE o.id = $1)");
         self.tx
             .query(sql)
             .bind(id.as_str())
@@ -104,37 +106,39 @@ impl<'t> Directory<'t> {
             .bind(now)
             .execute()
             .await?;
-        self.add_identity(company, platform, user, &id, true).await?;
-        self.person(&id)
-            .await?
-            .ok_or_else(|| StoreError::Broken("a person who was just entered is not there".to_owned()))
-    }
-
-    async fn add_identity(
-        &mut self,
-        company: &CompanyId,
-        platform: Platform,
-        user: &UserId,
-        person: &PersonId,
-        main: bool,
-    ) -> Result<(), StoreError> {
         self.tx
             .query(
-                "INSERT INTO identity (company, platform, user_id, person, is_main) VALUES ($1, $2, $3, $4, $5) \
-                 ON CONFLICT (company, platform, user_id) DO UPDATE SET person = excluded.person, is_main = excluded.is_main",
+                "INSERT INTO identity (company, platform, user_id, person, is_main) VALUES ($1, $2, $3, $4, TRUE) \
+                 ON CONFLICT (company, platform, user_id) DO NOTHING",
             )
             .bind(company)
             .bind(platform.as_str())
             .bind(user)
-            .bind(person.as_str())
-            .bind(main)
+            .bind(id.as_str())
             .execute()
-            .await
-            .map(|_| ())
+            .await?;
+        self.person_of(company, platform, user)
+            .await?
+            .ok_or_else(|| StoreError::Broken("a person who was just entered is not there".to_owned()))
     }
 
-    /// Enters or updates a person from the platform's directory. The same employee number in the
-    /// same company is the same person.
+    /// Enters what a platform said about an account when it was asked, or in an event; see
+    /// [`people::learn`]. `told`: when it said so.
+    pub async fn learn(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+        record: &PersonRecord,
+        told: Timestamp,
+        now: Timestamp,
+    ) -> Result<Learned, StoreError> {
+        let policy = people::store::policy(self.tx).await?;
+        let entry = Entry::of(record, company, &policy);
+        let from = Source { company, platform };
+        people::learn(self.tx, from, entry, &policy, told.min(now), None, now).await
+    }
+
+    /// [`Self::learn`] of something that is true now.
     pub async fn upsert_person(
         &mut self,
         company: &CompanyId,
@@ -142,110 +146,56 @@ impl<'t> Directory<'t> {
         record: &PersonRecord,
         now: Timestamp,
     ) -> Result<PersonId, StoreError> {
-        let mut known = self.person_of(company, platform, &record.user).await?.map(|p| p.id);
-        if known.is_none() {
-            for alias in &record.aliases {
-                if let Some(person) = self.person_of(company, platform, alias).await? {
-                    known = Some(person.id);
-                    break;
-                }
-            }
+        match self.learn(company, platform, record, now, now).await? {
+            Learned::Entered(id) => Ok(id),
+            Learned::Stale | Learned::Nobody => Ok(match self.person_of(company, platform, &record.user).await? {
+                Some(person) => person.id,
+                None => PersonId::derive(company, platform, &record.user),
+            }),
         }
-        let by_number = match record.employee_no.as_deref().filter(|n| !n.is_empty()) {
-            Some(number) => self
-                .tx
-                .query("SELECT id FROM person WHERE company = $1 AND employee_no = $2 ORDER BY created_at, id LIMIT 1")
-                .bind(company)
-                .bind(number)
-                .optional()
-                .await?
-                .map(|row| read_id(&row, "id"))
-                .transpose()?,
-            None => None,
-        };
-        let id = by_number
-            .or(known)
-            .unwrap_or_else(|| PersonId::derive(company, platform, &record.user));
-        let department = record
-            .departments
-            .first()
-            .map(|d| department_row_id(company, platform, d.as_str()));
-        let leader = match &record.leader {
-            Some(user) => self
-                .person_of(company, platform, user)
-                .await?
-                .map(|p| p.id.as_str().to_owned()),
-            None => None,
-        };
-        let left_at = if record.active { None } else { Some(now) };
-        self.tx
-            .query(
-                "INSERT INTO person (id, company, name, employee_no, title, department, leader, active, created_at, left_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-                 ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
-                   employee_no = COALESCE(excluded.employee_no, person.employee_no), \
-                   title = COALESCE(excluded.title, person.title), \
-                   department = COALESCE(excluded.department, person.department), \
-                   leader = COALESCE(excluded.leader, person.leader), active = excluded.active, \
-                   left_at = CASE WHEN excluded.active THEN NULL ELSE COALESCE(person.left_at, excluded.left_at) END",
-            )
-            .bind(id.as_str())
-            .bind(company)
-            .bind(record.name.as_str())
-            .bind(record.employee_no.clone())
-            .bind(record.title.clone())
-            .bind(department)
-            .bind(leader)
-            .bind(record.active)
-            .bind(now)
-            .bind(left_at)
-            .execute()
-            .await?;
-        self.add_identity(company, platform, &record.user, &id, true).await?;
-        for alias in &record.aliases {
-            self.add_identity(company, platform, alias, &id, false).await?;
-        }
-        let rows: Vec<String> = record
-            .departments
-            .iter()
-            .map(|d| department_row_id(company, platform, d.as_str()))
-            .collect();
-        let prefix = format!("{company}:{platform}:");
-        self.tx
-            .query(
-                "DELETE FROM person_department WHERE person = $1 AND substr(department, 1, CAST($2 AS INTEGER)) = $3",
-            )
-            .bind(id.as_str())
-            .bind(prefix.chars().count())
-            .bind(prefix.as_str())
-            .execute()
-            .await?;
-        for row in rows {
-            self.tx
-                .query("INSERT INTO person_department (person, department) VALUES ($1, $2) ON CONFLICT (person, department) DO NOTHING")
-                .bind(id.as_str())
-                .bind(row)
-                .execute()
-                .await?;
-        }
-        Ok(id)
     }
 
-    /// Marks a leaver. Their account stays, so that history keeps its names until it is anonymised.
+    /// An account is no longer in use since `told`; see [`people::account_left`].
+    pub async fn account_left(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+        user: &UserId,
+        told: Timestamp,
+        now: Timestamp,
+    ) -> Result<Learned, StoreError> {
+        let from = Source { company, platform };
+        people::account_left(self.tx, from, user, told.min(now), now).await
+    }
+
+    /// Says that an app has heard of somebody, so that a later listing of it can miss them.
+    pub async fn noticed(
+        &mut self,
+        app: &AppId,
+        user: &UserId,
+        person: &PersonId,
+        told: Timestamp,
+    ) -> Result<(), StoreError> {
+        people::noticed(self.tx, app, user, person, told).await
+    }
+
+    /// The departments (row ids) a person stood in at a moment: figures of a board are split by it.
+    pub async fn departments_at(&mut self, person: &PersonId, at: Timestamp) -> Result<Vec<String>, StoreError> {
+        people::store::departments_at(self.tx, person, at).await
+    }
+
+    /// Marks a leaver, on all platforms. Their accounts stay, so that history keeps its names until
+    /// it is anonymised.
     pub async fn person_left(&mut self, id: &PersonId, now: Timestamp) -> Result<(), StoreError> {
+        people::store::end_all(self.tx, id).await?;
         self.tx
-            .query("UPDATE person SET active = FALSE, left_at = COALESCE(left_at, $2) WHERE id = $1")
+            .query("UPDATE person SET active = FALSE, left_at = CASE WHEN active THEN CAST($2 AS BIGINT) ELSE left_at END WHERE id = $1")
             .bind(id.as_str())
             .bind(now)
             .execute()
             .await?;
-        self.tx
-            .query("UPDATE chat_member SET left_at = $2 WHERE person = $1 AND left_at IS NULL")
-            .bind(id.as_str())
-            .bind(now)
-            .execute()
-            .await
-            .map(|_| ())
+        people::store::stay(self.tx, id, &[], now).await?;
+        people::store::leave_chats(self.tx, id, now).await
     }
 
     pub async fn upsert_department(
@@ -285,6 +235,22 @@ impl<'t> Directory<'t> {
             .execute()
             .await
             .map(|_| ())
+    }
+
+    /// When the newest thing about a department was said; `None` for one that is not known.
+    pub async fn department_told(
+        &mut self,
+        company: &CompanyId,
+        platform: Platform,
+        dept: &str,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let row = self
+            .tx
+            .query("SELECT updated_at FROM department WHERE id = $1")
+            .bind(department_row_id(company, platform, dept))
+            .optional()
+            .await?;
+        row.map(|r| r.get("updated_at")).transpose()
     }
 
     pub async fn department_removed(
@@ -347,7 +313,10 @@ impl<'t> Directory<'t> {
     pub async fn identity_on(&mut self, person: &PersonId, platform: Platform) -> Result<Option<UserId>, StoreError> {
         let row = self
             .tx
-            .query("SELECT user_id FROM identity WHERE person = $1 AND platform = $2 AND is_main = TRUE ORDER BY user_id LIMIT 1")
+            .query(
+                "SELECT user_id FROM identity WHERE person = $1 AND platform = $2 AND is_main = TRUE \
+                 ORDER BY active DESC, told_at DESC, user_id LIMIT 1",
+            )
             .bind(person.as_str())
             .bind(platform.as_str())
             .optional()
@@ -683,6 +652,9 @@ fn read_person(row: &Row) -> Result<Person, StoreError> {
         leader: leader.as_deref().and_then(PersonId::parse),
         language: row.get("language")?,
         active: row.get("active")?,
+        contractor: row.get("contractor")?,
+        left_at: row.get("left_at")?,
+        returned_at: row.get("returned_at")?,
     })
 }
 

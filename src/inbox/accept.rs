@@ -253,6 +253,12 @@ pub async fn insert_own(
     store::insert_in(tx, row).await
 }
 
+/// Tells a rule the result of an effect that ended as a part of another one. `key` is the effect's own:
+/// the caller tells each once.
+pub async fn tell_result(tx: &mut Tx, app: &AppId, key: &str, body: &Body, now: Timestamp) -> Result<bool, StoreError> {
+    insert_own(tx, app, format!("done:{key}"), format!("{app}:done"), body, now).await
+}
+
 struct Committer {
     store: Store,
     seen: Option<Seen>,

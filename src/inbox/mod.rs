@@ -6,5 +6,5 @@ mod seen;
 mod store;
 pub mod worker;
 
-pub use accept::{Accepted, Inbox, InboxOptions};
+pub use accept::{Accepted, Inbox, InboxOptions, tell_result};
 pub use store::{DeadItem, counts, dead_items, prune, retry_dead};

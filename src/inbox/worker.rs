@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::delivery::{self, EffectSink, OutboxRow};
 use crate::dispatch::{Dispatcher, Item, was_asked_for};
+use crate::noise::admit::admit;
 use crate::rules::{Ctx, Env, PendingEffect, RuleError};
 use crate::schedule::{Schedule, TickSink};
 use crate::store::{Dialect, Store, StoreError, Tx};
@@ -307,6 +308,9 @@ impl Worker {
         step: Step1,
     ) -> Result<Done, Failure> {
         ctx.enter(event.id, rule);
+        if let Body::Tick { schedule, .. } = &event.body {
+            ctx.caused_by(schedule);
+        }
         let mark = ctx.effects_mark();
         let writes = ctx.tx().writes();
         if careful {
@@ -391,6 +395,7 @@ impl Worker {
             dead,
             trace,
         } = outcome;
+        let env = ctx.env().clone();
         let (mut tx, effects) = ctx.into_parts();
         let seqs: Vec<i64> = loaded
             .iter()
@@ -398,7 +403,7 @@ impl Worker {
             .collect();
         store::finish(&mut tx, &seqs, &keep, now).await?;
         let count = effects.len();
-        write_effects(&mut tx, effects, now).await?;
+        write_effects(&mut tx, &env, effects, now).await?;
         tx.commit().await?;
         if count > 0 {
             self.effects.notify_one();
@@ -562,30 +567,11 @@ fn backoff(attempts: i64) -> Duration {
     Duration::from_secs(4u64.pow(power)).min(Duration::from_secs(3600))
 }
 
-async fn write_effects(tx: &mut Tx, effects: Vec<PendingEffect>, now: Timestamp) -> Result<(), StoreError> {
+async fn write_effects(tx: &mut Tx, env: &Env, effects: Vec<PendingEffect>, now: Timestamp) -> Result<(), StoreError> {
     if effects.is_empty() {
         return Ok(());
     }
-    let rows: Vec<OutboxRow> = effects
-        .into_iter()
-        .map(|e| OutboxRow {
-            id: e.key,
-            app: e.app,
-            lane: e.lane,
-            class: e.class,
-            rule: e.rule.to_owned(),
-            event: e.event,
-            action: e.action,
-            part: e.part,
-            prepared: e.prepared,
-            summary: e.summary,
-            interactive: e.interactive,
-            tag: e.tag,
-            state_key: e.state_key,
-            not_before: None,
-            expires_at: None,
-        })
-        .collect();
+    let rows: Vec<OutboxRow> = admit(tx, env, effects, now).await?;
     delivery::store::insert(tx, &rows, now).await.map(|_| ())
 }
 

@@ -32,8 +32,8 @@ use crate::store::{StoreError, Tx};
 pub use content::{Content, File, Piece, render, sha256_of};
 pub use people::authors;
 pub use store::{
-    Post, Version, at_slot, claim_post, corrected, draft, in_state, issue, last, miss, move_to, posted, posts,
-    set_content, start_sending, upcoming, version, versions,
+    Post, Version, at_slot, claim_posts, corrected, draft, in_state, issue, last, miss, move_to, posted, posts,
+    set_content, set_due, start_sending, target, upcoming, version, versions,
 };
 
 /// Where an issue stands.

@@ -1,11 +1,13 @@
 //! SQL of the issues.
 
-use hutong_model::{AppId, ChatId, MessageId, Timestamp};
+use std::collections::BTreeSet;
+
+use hutong_model::{AppId, ChatId, MessageId, Target, Timestamp, UserId};
 
 use super::content::{Content, sha256_of};
 use super::{Issue, State};
 use crate::directory::PersonId;
-use crate::store::{Row, StoreError, Tx};
+use crate::store::{Row, StoreError, Tx, Value, placeholders};
 
 /// An issue in one group. The row is the claim: an issue is sent to a group once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,15 @@ pub struct Post {
     pub card: Option<MessageId>,
     /// `waiting`, `sent` or `failed`.
     pub state: String,
+}
+
+/// Where a post goes: its place is a group, or `user:` and a person.
+pub fn target(place: &ChatId) -> Target {
+    let person = place.as_str().strip_prefix("user:").map(UserId::new);
+    match person {
+        Some(Ok(user)) => Target::User(user),
+        _ => Target::Chat(place.clone()),
+    }
 }
 
 /// One version of an issue's content.
@@ -167,6 +178,20 @@ pub async fn move_to(
     Ok(n == 1)
 }
 
+/// Moves an open issue to another moment. False when it was not open any more.
+pub async fn set_due(tx: &mut Tx, id: i64, due_at: Timestamp) -> Result<bool, StoreError> {
+    let n = tx
+        .query(
+            "UPDATE column_issue SET due_at = $2 \
+             WHERE id = $1 AND state IN ('draft', 'pending', 'returned', 'approved', 'scheduled')",
+        )
+        .bind(id)
+        .bind(due_at)
+        .execute()
+        .await?;
+    Ok(n == 1)
+}
+
 /// Its time has passed without it. False when it was not open any more.
 pub async fn miss(tx: &mut Tx, id: i64, why: &str, now: Timestamp) -> Result<bool, StoreError> {
     let n = tx
@@ -260,20 +285,38 @@ pub async fn version(tx: &mut Tx, issue: i64, version: i64) -> Result<Option<Ver
     row.as_ref().map(read_version).transpose()
 }
 
-/// Claims an issue for a group; false when it was claimed before. The same transaction leaves the
-/// message, so the two stand or fall together.
-pub async fn claim_post(tx: &mut Tx, issue: i64, app: &AppId, chat: &ChatId) -> Result<bool, StoreError> {
-    let n = tx
-        .query(
-            "INSERT INTO column_post (issue, app, chat, state) VALUES ($1, $2, $3, 'waiting') \
-             ON CONFLICT (issue, app, chat) DO NOTHING",
-        )
-        .bind(issue)
-        .bind(app)
-        .bind(chat)
-        .execute()
-        .await?;
-    Ok(n == 1)
+/// Claims an issue for groups; returns those where it was not claimed before. The same transaction
+/// leaves the messages, so that they stand or fall together.
+pub async fn claim_posts(
+    tx: &mut Tx,
+    issue: i64,
+    chats: &[(AppId, ChatId)],
+) -> Result<BTreeSet<(AppId, ChatId)>, StoreError> {
+    let mut claimed = BTreeSet::new();
+    let mut rest = chats;
+    while !rest.is_empty() {
+        // Few sizes, so that few statements are prepared.
+        let size = [100, 20, 4, 1].into_iter().find(|n| *n <= rest.len()).unwrap_or(1);
+        let (chunk, later) = rest.split_at(size);
+        rest = later;
+        let text = format!(
+            "INSERT INTO column_post (issue, app, chat, state) VALUES {} \
+             ON CONFLICT (issue, app, chat) DO NOTHING RETURNING app, chat",
+            placeholders(size, 4)
+        );
+        let values = chunk.iter().flat_map(|(app, chat)| {
+            [
+                Value::from(issue),
+                Value::from(app),
+                Value::from(chat),
+                Value::from("waiting"),
+            ]
+        });
+        for row in tx.query(text).bind_all(values).all().await? {
+            claimed.insert((row.get("app")?, row.get("chat")?));
+        }
+    }
+    Ok(claimed)
 }
 
 /// What became of an issue in a group.

@@ -96,6 +96,8 @@ pub struct Snapshot {
 #[derive(Debug)]
 struct Seen {
     standing: Standing,
+    /// Each of the connections side by side.
+    lanes: BTreeMap<u32, Standing>,
     since: Timestamp,
     last_event: Option<Timestamp>,
     last_why: Option<Why>,
@@ -118,6 +120,7 @@ impl Default for Figures {
         Self {
             seen: Mutex::new(Seen {
                 standing: Standing::Idle,
+                lanes: BTreeMap::new(),
                 since: Timestamp(0),
                 last_event: None,
                 last_why: None,
@@ -159,12 +162,19 @@ impl Figures {
         self.seen().last_event = Some(now);
     }
 
-    /// Follows what the runner tells.
+    /// Follows what the one runner tells.
     pub fn note(&self, note: &LinkNote, now: Timestamp) {
+        self.note_of(0, note, now);
+    }
+
+    /// Follows what the runner of one of several connections tells. The app is ready while any of them is;
+    /// otherwise it stands as the one that spoke last.
+    pub fn note_of(&self, lane: u32, note: &LinkNote, now: Timestamp) {
         let mut seen = self.seen();
+        let before = seen.lanes.get(&lane).cloned().unwrap_or(Standing::Idle);
         let (standing, why) = match note {
             LinkNote::Standby => (Some(Standing::Standby), None),
-            LinkNote::Connecting { .. } => match seen.standing {
+            LinkNote::Connecting { .. } => match before {
                 // The old one still works; and a refusal is a refusal until the next one is accepted.
                 Standing::Ready | Standing::Refused { .. } => (None, None),
                 _ => (Some(Standing::Connecting), None),
@@ -177,7 +187,7 @@ impl Figures {
             LinkNote::Replacing => (Some(Standing::Connecting), Some(Why::Announced)),
             LinkNote::Rotating => (None, Some(Why::Rotated)),
             LinkNote::Lost { cause, connected, .. } => {
-                let refused = matches!(seen.standing, Standing::Refused { .. }) && !*connected;
+                let refused = matches!(before, Standing::Refused { .. }) && !*connected;
                 let standing = (!connected && !refused).then_some(Standing::Waiting);
                 (standing, Some(Why::Lost(*cause)))
             }
@@ -198,11 +208,14 @@ impl Figures {
             }
             LinkNote::Stopped => (Some(Standing::Stopped), None),
         };
-        if let Some(standing) = standing
-            && standing != seen.standing
-        {
-            seen.standing = standing;
-            seen.since = now;
+        if let Some(standing) = standing {
+            seen.lanes.insert(lane, standing.clone());
+            let any = seen.lanes.values().any(|s| *s == Standing::Ready);
+            let standing = if any { Standing::Ready } else { standing };
+            if standing != seen.standing {
+                seen.standing = standing;
+                seen.since = now;
+            }
         }
         if let Some(why) = why {
             seen.last_why = Some(why);
@@ -257,6 +270,23 @@ mod tests {
     const READY: LinkNote = LinkNote::Ready {
         took: Duration::from_millis(80),
     };
+
+    #[test]
+    fn of_two_side_by_side_one_is_enough() {
+        let figures = Figures::default();
+        let tell = |lane, note: &LinkNote| {
+            figures.note_of(lane, note, Timestamp(1000));
+            figures.snapshot().standing.as_str()
+        };
+        assert_eq!(tell(0, &LinkNote::Connecting { attempt: 0 }), "connecting");
+        assert_eq!(tell(0, &READY), "ready");
+        assert_eq!(tell(1, &LinkNote::Connecting { attempt: 0 }), "ready");
+        assert_eq!(tell(1, &refused(false)), "ready", "the other one hears");
+        assert_eq!(tell(0, &LinkNote::Replacing), "connecting");
+        assert_eq!(tell(1, &READY), "ready");
+        assert_eq!(tell(0, &lost(false)), "ready");
+        assert_eq!(tell(1, &lost(false)), "waiting", "now nobody hears");
+    }
 
     #[test]
     fn it_follows_the_runner() {

@@ -60,24 +60,37 @@ impl Links {
         };
         for (number, (app, link)) in self.links.into_iter().enumerate() {
             let figures = self.board.get(&app).cloned().unwrap_or_default();
-            let host = Arc::new(Host {
-                app,
-                figures,
-                store: self.store.clone(),
-                inbox: self.inbox.clone(),
-                clock: self.clock.clone(),
-                metrics: self.metrics.clone(),
-                effects: self.effects.clone(),
-                trace: self.trace.clone(),
-                holder: self.holder.clone(),
-                term: AtomicI64::new(0),
-            });
-            let options = Options {
-                seed: self.seed.wrapping_add(number as u64),
-                ..self.options.clone()
+            let count = if link.spec().exclusive {
+                1
+            } else {
+                link.connections().max(1)
             };
-            let (transport, clock, cancel) = (transport.clone(), self.clock.clone(), cancel.clone());
-            tasks.spawn(keep(link, host, transport, clock, options, cancel));
+            for lane in 0..count {
+                let host = Arc::new(Host {
+                    app: app.clone(),
+                    lane,
+                    figures: figures.clone(),
+                    store: self.store.clone(),
+                    inbox: self.inbox.clone(),
+                    clock: self.clock.clone(),
+                    metrics: self.metrics.clone(),
+                    effects: self.effects.clone(),
+                    trace: self.trace.clone(),
+                    holder: self.holder.clone(),
+                    term: AtomicI64::new(0),
+                });
+                let options = Options {
+                    // Side by side, they are not to be replaced at the same moment.
+                    seed: self
+                        .seed
+                        .wrapping_add(number as u64)
+                        .wrapping_add(u64::from(lane) << 32),
+                    ..self.options.clone()
+                };
+                let (link, transport) = (link.clone(), transport.clone());
+                let (clock, cancel) = (self.clock.clone(), cancel.clone());
+                tasks.spawn(keep(link, host, transport, clock, options, cancel));
+            }
         }
     }
 }
@@ -116,6 +129,8 @@ async fn keep(
 
 struct Host {
     app: AppId,
+    /// Which of the connections side by side.
+    lane: u32,
     figures: Arc<Figures>,
     store: Store,
     inbox: Inbox,
@@ -225,6 +240,6 @@ impl LinkHost for Host {
             LinkNote::Panicked => tracing::error!(%app, "link.session panicked; it was contained"),
             LinkNote::Stopped => tracing::info!(%app, "link.stopped"),
         }
-        self.figures.note(&note, now);
+        self.figures.note_of(self.lane, &note, now);
     }
 }

@@ -83,6 +83,7 @@ async fn host(store: &Store, clock: &ManualClock) -> (Host, Board) {
     let board = Board::of([app()]);
     let host = Host {
         app: app(),
+        lane: 0,
         figures: board.get(&app()).unwrap().clone(),
         store: store.clone(),
         inbox,

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeZone as _};
 use chrono_tz::Tz;
 use hutong_model::{
     Ability, Action, ActionKind, Adapter, AppId, Button, ButtonStyle, Capabilities, ChatId, ChatKind, ChatRef,
-    CompanyId, DeliveryClass, EventId, Mention, Message, Platform, Prepared, RenderError, Target, Timestamp,
+    CompanyId, DeliveryClass, EventId, Mention, Message, Platform, Prepared, RenderError, Target, Timestamp, UserId,
 };
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -20,7 +20,8 @@ use crate::access::token::{Signer, Token};
 use crate::commands::{AnswerPlace, Asker};
 use crate::directory::{Directory, Person, PersonId};
 use crate::link::board::Board;
-use crate::store::{Query, Tx};
+use crate::noise::{Budget, Voice};
+use crate::store::{Query, StoreError, Tx};
 use crate::text::Lang;
 
 use super::RuleError;
@@ -48,6 +49,8 @@ pub struct Env {
     pub public_url: Option<String>,
     /// How the long connections of this process stand.
     pub links: Board,
+    /// How much the bot may say of its own accord.
+    pub noise: Budget,
 }
 
 impl Env {
@@ -83,6 +86,8 @@ pub struct PendingEffect {
     pub state_key: Option<String>,
     /// True for answers to a person: they go first.
     pub interactive: bool,
+    /// What it adds to the talk of a group; of several parts the first says it.
+    pub voice: Voice,
 }
 
 /// The context of one work item.
@@ -92,6 +97,8 @@ pub struct Ctx {
     now: Timestamp,
     event: EventId,
     rule: &'static str,
+    /// The schedule whose tick is being handled.
+    schedule: Option<String>,
     effects: Vec<PendingEffect>,
 }
 
@@ -104,6 +111,7 @@ impl Ctx {
             now,
             event,
             rule: "",
+            schedule: None,
             effects: Vec::new(),
         }
     }
@@ -112,6 +120,12 @@ impl Ctx {
     pub fn enter(&mut self, event: EventId, rule: &'static str) {
         self.event = event;
         self.rule = rule;
+        self.schedule = None;
+    }
+
+    /// Says that what follows, until the next [`Ctx::enter`], is caused by a tick of this schedule.
+    pub fn caused_by(&mut self, schedule: &str) {
+        self.schedule = Some(schedule.to_owned());
     }
 
     /// The transaction and the effects that must be written in it.
@@ -204,6 +218,27 @@ impl Ctx {
         }
     }
 
+    /// Somebody whom the directory does not know has spoken to an app. Where that app cannot read the
+    /// directory (an AI bot), an app of the same company that can is asked who it is; also where the
+    /// platform gives the two apps different ids for one person, that app's answer names both.
+    pub async fn ask_who(&mut self, heard_by: &AppId, user: &UserId) -> Result<(), StoreError> {
+        let env = self.env.clone();
+        let Some(heard) = env.app(heard_by) else { return Ok(()) };
+        if heard.adapter.capabilities().can(Ability::ListPeople) {
+            return Ok(());
+        }
+        let reader = env.apps.iter().find(|(_, app)| {
+            app.company == heard.company
+                && app.adapter.platform() == heard.adapter.platform()
+                && app.adapter.capabilities().can(Ability::ListPeople)
+        });
+        let now = self.now();
+        match reader {
+            Some((reader, _)) => self.directory().ask_sync(reader, Some(user), now).await,
+            None => Ok(()),
+        }
+    }
+
     pub fn now(&self) -> Timestamp {
         self.now
     }
@@ -243,6 +278,27 @@ impl Ctx {
     /// together with event and rule it makes the idempotency key. Returns that key.
     pub fn emit(&mut self, part: &str, app: &AppId, class: DeliveryClass, action: Action) -> Result<String, RuleError> {
         self.emit_full(part, app, class, action, None, None, false)
+    }
+
+    /// Like [`Ctx::emit_tracked`] for a message that must be read: the noise budget and a mute of the
+    /// group do not hold it up.
+    pub fn emit_must(
+        &mut self,
+        part: &str,
+        app: &AppId,
+        action: Action,
+        tag: Option<serde_json::Value>,
+    ) -> Result<String, RuleError> {
+        let mark = self.effects.len();
+        let key = self.emit_full(part, app, DeliveryClass::Once, action, tag, None, false)?;
+        if let Some(PendingEffect {
+            voice: Voice::Post { must, .. },
+            ..
+        }) = self.effects.get_mut(mark)
+        {
+            *must = true;
+        }
+        Ok(key)
     }
 
     /// Like [`Ctx::emit`]; when it is done, the rule gets an `EffectDone` event with `tag`: one for
@@ -299,6 +355,8 @@ impl Ctx {
             .map_err(|e: RenderError| RuleError::Fail(e.to_string()))?;
         let lane = lane_of(app, &action);
         let summary = action.summary();
+        let mut voice = self.voice_of(&action, class, interactive);
+        let (kind, interactive) = (action.kind(), interactive || class == DeliveryClass::Reply);
         let mut first_key = String::new();
         for (index, prepared) in prepared.into_iter().enumerate() {
             let key = crate::ids::effect_key(&self.event, self.rule, part, index);
@@ -312,16 +370,46 @@ impl Ctx {
                 class,
                 rule: self.rule,
                 event: self.event,
-                action: action.kind(),
+                action: kind,
                 part: index,
                 prepared,
                 summary: if index == 0 { summary.clone() } else { String::new() },
                 tag: tag.clone(),
                 state_key: state_key.clone(),
-                interactive: interactive || class == DeliveryClass::Reply,
+                interactive,
+                voice: std::mem::take(&mut voice),
             });
         }
         Ok(first_key)
+    }
+
+    /// What an action adds to the talk of a group.
+    fn voice_of(&self, action: &Action, class: DeliveryClass, interactive: bool) -> Voice {
+        match action {
+            Action::Send {
+                to: Target::Chat(chat), ..
+            } if interactive || matches!(class, DeliveryClass::Reply | DeliveryClass::Hint) => {
+                // A hint is worth nothing the next morning: it belongs to what somebody just did.
+                Voice::Answer(chat.clone())
+            }
+            Action::Send {
+                to: Target::Chat(chat),
+                content,
+            } => Voice::Post {
+                chat: chat.clone(),
+                content: Box::new(content.clone()),
+                source: self.schedule.clone().unwrap_or_else(|| self.rule.to_owned()),
+                must: false,
+            },
+            Action::Reply { chat, .. } if chat.kind == ChatKind::Group => Voice::Answer(chat.id.clone()),
+            Action::UpdateCard { card, context, content } => Voice::Change {
+                card: card.clone(),
+                context: context.clone(),
+                content: Box::new(content.clone()),
+            },
+            Action::Recall { message } => Voice::Recall(message.clone()),
+            _ => Voice::Silent,
+        }
     }
 
     /// Answers the person who asked, where the command's answer may appear. `group_line` is what the
@@ -480,7 +568,7 @@ fn reply_or_send(asker: &Asker, chat: &ChatRef, content: Message) -> Action {
 
 /// The ordered queue of an effect: one destination of one app. What is done to a message goes by
 /// its stem, so that a click and a stored receipt mean the same queue.
-fn lane_of(app: &AppId, action: &Action) -> String {
+pub(crate) fn lane_of(app: &AppId, action: &Action) -> String {
     let to = match action {
         Action::Send { to, .. } => to.as_str(),
         Action::Reply { chat, .. } => chat.id.as_str(),
@@ -510,5 +598,25 @@ pub fn local(zone: Tz, at: Timestamp) -> DateTime<Tz> {
     match zone.timestamp_millis_opt(at.millis()) {
         chrono::LocalResult::Single(t) | chrono::LocalResult::Ambiguous(t, _) => t,
         chrono::LocalResult::None => zone.timestamp_nanos(0),
+    }
+}
+
+#[cfg(test)]
+mod lane_tests {
+    use super::*;
+
+    /// A badge is changed by reading and writing whole lists: the outbox sends one row of a lane at a
+    /// time, whichever replica it is, so all changes of a badge must stand in one lane.
+    #[test]
+    fn all_changes_of_a_badge_stand_in_one_lane() {
+        let app = AppId::new("fs").unwrap();
+        let change = |badge: &str, user: &str, given| Action::Badge {
+            badge: badge.to_owned(),
+            users: vec![UserId::new(user).unwrap()],
+            given,
+        };
+        let lane = lane_of(&app, &change("m_star", "u1", true));
+        assert_eq!(lane, lane_of(&app, &change("m_star", "u2", false)));
+        assert_ne!(lane, lane_of(&app, &change("m_moon", "u1", true)));
     }
 }

@@ -147,6 +147,7 @@ pub fn env() -> Arc<Env> {
         chat_names: BTreeMap::new(),
         public_url: None,
         links: Default::default(),
+        noise: crate::noise::Budget::unlimited(chrono_tz::Asia::Shanghai),
     })
 }
 
@@ -254,6 +255,9 @@ impl World {
             leader: None,
             title: None,
             active: true,
+            joined_on: None,
+            office: None,
+            employment: None,
         };
         let mut directory = crate::directory::Directory::new(&mut tx);
         let id = directory
@@ -450,5 +454,6 @@ pub fn env_with(env: &Env, app: &str, more: &[Ability]) -> Arc<Env> {
         chat_names: BTreeMap::new(),
         public_url: None,
         links: Default::default(),
+        noise: env.noise.clone(),
     })
 }

@@ -2,12 +2,17 @@
 //! and the directory, and writes its own tables and effects, all in one transaction. It knows no
 //! platform, no clock and no network.
 
+pub mod calendar;
 pub mod columns;
 mod ctx;
+pub mod directory;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod groups;
+pub mod newcomers;
+pub mod noise;
 pub mod points;
+pub mod rehearsal;
 pub mod reports;
 pub mod review;
 pub mod segments;
@@ -17,13 +22,14 @@ pub mod testkit;
 
 use std::sync::Arc;
 
-use hutong_model::{BoxFuture, Event, EventHead, Message};
+use chrono::NaiveDate;
+use hutong_model::{BoxFuture, Event, EventHead, Message, Timestamp};
 
 use crate::commands::{Call, Click, CommandSpec};
 use crate::config::Checked;
 use crate::directory::Person;
 use crate::schedule::{CronError, Schedule};
-use crate::store::StoreError;
+use crate::store::{StoreError, Tx};
 use crate::text::Lang;
 
 use columns::when::Calendar;
@@ -34,7 +40,7 @@ pub use ctx::{App, Ctx, Env, PendingEffect, Who, local};
 /// line per rule.
 pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, CronError> {
     let sections = &config.rules;
-    let mut rules: Vec<Arc<dyn Rule>> = Vec::new();
+    let mut rules: Vec<Arc<dyn Rule>> = vec![Arc::new(directory::DirectoryRule)];
     if !sections.groups.is_empty() {
         let alone = groups::Alone {
             people: config.limits.group_remove_people as usize,
@@ -54,26 +60,33 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
             calendar.zone,
         )));
     }
-    if let Some(points) = &sections.points {
-        rules.push(Arc::new(points::PointsRule::new(points.clone())));
+    if let Some(onboard) = &sections.onboard {
+        rules.push(Arc::new(newcomers::Newcomers::new(onboard.clone(), calendar)));
     }
+    if let Some(points) = &sections.points {
+        rules.push(Arc::new(points::PointsRule::new(points.clone(), calendar.zone)));
+    }
+    let work_calendar = Arc::new(crate::calendar::WorkCalendar::of(config));
     let review = sections
         .review
         .as_ref()
         .map(|config| review::ReviewRule::new(config.clone(), &sections.columns, calendar.clone()));
-    if !sections.columns.is_empty() {
-        let mut columns = columns::ColumnsRule::new(sections.columns.clone(), calendar.clone())?;
-        if let Some(review) = &review {
-            columns = columns.with_gate(review.gate());
-        }
-        rules.push(Arc::new(columns));
+    let mut columns = columns::ColumnsRule::new(sections.columns.clone(), calendar.clone())?
+        .with_work(work_calendar.clone())
+        .with_segments(sections.segments.clone());
+    if let Some(review) = &review {
+        columns = columns.with_gate(review.gate());
     }
+    rules.push(Arc::new(columns));
     if let Some(review) = review {
         rules.push(Arc::new(review));
     }
+    rules.push(Arc::new(self::calendar::CalendarRule::new(work_calendar)));
     if let Some(report) = &sections.report {
         rules.push(Arc::new(reports::ReportsRule::new(report.clone(), calendar.clone())?));
     }
+    rules.push(Arc::new(rehearsal::RehearsalRule));
+    rules.push(Arc::new(noise::NoiseRule::new(calendar.zone, config.noise.merge_at)));
     Ok(rules)
 }
 
@@ -89,6 +102,13 @@ pub trait Rule: Send + Sync {
     /// When it wants to be woken. The tick reaches the rule named in the schedule.
     fn schedules(&self) -> Vec<Schedule> {
         Vec::new()
+    }
+
+    /// For a rehearsal: of which day an issue of this schedule appears on `day`, where the rule moves
+    /// issues over days off; the same day when nothing moves. `None`: nothing is planned for that day,
+    /// or the rule has no such notion.
+    fn issue_of(&self, _schedule: &str, _day: NaiveDate) -> Option<NaiveDate> {
+        None
     }
 
     /// Which events it wants to see, cheap and pure. Its own commands, clicks, ticks and effect
@@ -117,6 +137,17 @@ pub trait Rule: Send + Sync {
         _person: &'a Person,
         _lang: Lang,
     ) -> BoxFuture<'a, Result<Vec<String>, RuleError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// What this rule adds to `/health` for operators: short lines about what it lacks.
+    fn health_lines(&self, _now: Timestamp, _lang: Lang) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Schedules that stand in the database (made or changed in a chat), beside [`Rule::schedules`].
+    /// Read again whenever [`crate::schedule::touch`] was called.
+    fn stored_schedules<'a>(&'a self, _tx: &'a mut Tx) -> BoxFuture<'a, Result<Vec<Schedule>, StoreError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 

@@ -165,6 +165,9 @@ pub fn record(id: &str, name: &str, departments: &[&str]) -> PersonRecord {
         leader: None,
         title: None,
         active: true,
+        joined_on: None,
+        office: None,
+        employment: None,
     }
 }
 
@@ -266,6 +269,7 @@ pub fn env(apps: Vec<Arc<FakeAdapter>>) -> Arc<Env> {
         chat_names: BTreeMap::new(),
         public_url: None,
         links: Default::default(),
+        noise: crate::noise::Budget::unlimited(chrono_tz::Asia::Shanghai),
     })
 }
 
@@ -436,6 +440,11 @@ impl Kit {
     /// A command typed to the bot, checked like the dispatcher does.
     pub async fn command(&self, app: &str, id: &str, chat: &ChatRef, text: &str) -> Done {
         let message = self.message(id, chat, text);
+        self.command_message(app, id, chat, message).await
+    }
+
+    /// The same with a message that was put together by hand.
+    pub async fn command_message(&self, app: &str, id: &str, chat: &ChatRef, message: MessageEvent) -> Done {
         let asker = self
             .asker(app, id, Some(chat.clone()), Some(message.message.clone()))
             .await;

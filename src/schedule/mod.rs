@@ -19,8 +19,9 @@ use hutong_model::Timestamp;
 pub use calendar::{Occurrence, Occurrences};
 pub use cron::{CronError, CronExpr};
 pub use spec::{NthWorkday, Spec};
+pub use store::touch;
 pub use workdays::{Coverage, MondayToFriday, WorkdayError, WorkdayTable, Workdays};
-pub use worker::{Scheduler, TickResult, TickSink};
+pub use worker::{ScheduleSource, Scheduler, TickResult, TickSink};
 
 /// Something that happens again and again.
 #[derive(Debug, Clone)]

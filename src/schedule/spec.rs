@@ -25,6 +25,12 @@ pub enum Spec {
         day: u8,
         time: NaiveTime,
     },
+    /// A weekday counted within the month, 1 to 5 or -1 for the last one. A month without it has none.
+    NthWeekday {
+        nth: i8,
+        weekday: Weekday,
+        time: NaiveTime,
+    },
     /// A workday counted within the month. A month with fewer workdays has none.
     Workday {
         nth: NthWorkday,
@@ -56,6 +62,18 @@ impl Spec {
                 let last = last_of_month(first)?;
                 first.with_day(u32::from(*day).min(last.day()))
             }),
+            Spec::NthWeekday { nth, weekday, time } => in_months(after, *time, |first| {
+                let last = last_of_month(first)?;
+                let days: Vec<NaiveDate> = first
+                    .iter_days()
+                    .take_while(|d| *d <= last)
+                    .filter(|d| d.weekday() == *weekday)
+                    .collect();
+                match u8::try_from(*nth) {
+                    Ok(n) => days.get(usize::from(n.checked_sub(1)?)).copied(),
+                    Err(_) => days.last().copied(),
+                }
+            }),
             Spec::Workday { nth, time, workdays } => {
                 in_months(after, *time, |first| nth.find(first, workdays.as_ref()))
             }
@@ -69,6 +87,7 @@ impl Spec {
             Spec::Daily { time } => format!("daily {}", clock(*time)),
             Spec::Weekly { weekday, time } => format!("weekly {weekday} {}", clock(*time)),
             Spec::Monthly { day, time } => format!("monthly {day} {}", clock(*time)),
+            Spec::NthWeekday { nth, weekday, time } => format!("monthly {nth} {weekday} {}", clock(*time)),
             Spec::Workday { nth, time, .. } => format!("{nth} {}", clock(*time)),
         }
     }
@@ -168,6 +187,28 @@ mod tests {
             run(&monthly, "2026-01-31T09:30", 3),
             ["02-28T09:30", "03-31T09:30", "04-30T09:30"]
         );
+        let second = Spec::NthWeekday {
+            nth: 2,
+            weekday: Weekday::Mon,
+            time,
+        };
+        assert_eq!(
+            run(&second, "2026-01-01T00:00", 3),
+            ["01-12T09:30", "02-09T09:30", "03-09T09:30"]
+        );
+        let last = Spec::NthWeekday {
+            nth: -1,
+            weekday: Weekday::Fri,
+            time,
+        };
+        assert_eq!(run(&last, "2026-01-01T00:00", 2), ["01-30T09:30", "02-27T09:30"]);
+        // Only months with five of them.
+        let fifth = Spec::NthWeekday {
+            nth: 5,
+            weekday: Weekday::Mon,
+            time,
+        };
+        assert_eq!(run(&fifth, "2026-01-01T00:00", 2), ["03-30T09:30", "06-29T09:30"]);
         let daily = Spec::Daily { time };
         assert_eq!(run(&daily, "2026-12-31T09:30", 1), ["01-01T09:30"]);
         assert_ne!(weekly.fingerprint(), monthly.fingerprint());

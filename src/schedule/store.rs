@@ -96,6 +96,22 @@ pub(super) async fn rewind(tx: &mut Tx, job: &str, now: Timestamp) -> Result<(),
         .map(|_| ())
 }
 
+/// Says that stored schedules have changed: every replica reads them again within a second.
+pub async fn touch(tx: &mut Tx) -> Result<(), StoreError> {
+    tx.query(
+        "INSERT INTO schedule_epoch (one, n) VALUES (1, 1) \
+         ON CONFLICT (one) DO UPDATE SET n = schedule_epoch.n + 1",
+    )
+    .execute()
+    .await
+    .map(|_| ())
+}
+
+pub(super) async fn epoch(store: &Store) -> Result<i64, StoreError> {
+    let row = store.query("SELECT n FROM schedule_epoch WHERE one = 1").all().await?;
+    row.first().map_or(Ok(0), |r| r.get("n"))
+}
+
 /// An occurrence that was decided about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {

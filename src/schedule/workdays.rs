@@ -137,6 +137,28 @@ impl WorkdayTable {
         Ok(table)
     }
 
+    /// Puts a yearly notice in place of what was known about its year. Days that it moves in the
+    /// December before are set too.
+    pub fn add_year(&mut self, year: &crate::calendar::national::Year) {
+        self.off.retain(|date, _| date.year() != year.year);
+        self.work.retain(|date| date.year() != year.year);
+        for day in &year.days {
+            self.off.remove(&day.date);
+            self.work.remove(&day.date);
+            match day.off {
+                true => drop(self.off.insert(day.date, (day.name.clone(), day.name.clone()))),
+                false => drop(self.work.insert(day.date)),
+            }
+        }
+        self.years.insert(year.year, Coverage::Published);
+    }
+
+    /// A day off of the company, besides the public ones.
+    pub fn add_day_off(&mut self, date: NaiveDate, name: &str) {
+        self.work.remove(&date);
+        self.off.insert(date, (name.to_owned(), name.to_owned()));
+    }
+
     /// What the table knows about a year; the last days of December may also be moved by the notice
     /// of the following year.
     pub fn coverage(&self, year: i32) -> Coverage {

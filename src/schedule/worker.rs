@@ -31,6 +31,12 @@ pub trait TickSink: Send + Sync {
     fn committed(&self) {}
 }
 
+/// Schedules that stand in the database and may change while the program runs.
+pub trait ScheduleSource: Send + Sync {
+    /// All of them as they are now.
+    fn stored<'a>(&'a self, tx: &'a mut Tx) -> BoxFuture<'a, Result<Vec<Schedule>, StoreError>>;
+}
+
 /// When the memory is this far ahead of the clock, the clock has been set back.
 const CLOCK_BACK: Duration = Duration::from_secs(5 * 60);
 /// The clock is read again at the latest after this time: it may be driven, set, or have slept.
@@ -49,6 +55,11 @@ pub struct TickResult {
 pub struct Scheduler {
     store: Store,
     schedules: Vec<Schedule>,
+    /// Those of [`Scheduler::with_source`] stand behind the fixed ones.
+    fixed: usize,
+    source: Option<Arc<dyn ScheduleSource>>,
+    /// The state of the stored schedules that was read last, see [`super::touch`].
+    epoch: Option<i64>,
     sink: Arc<dyn TickSink>,
     clock: Arc<dyn Clock>,
     /// Per schedule: the last slot decided about, and the next one. Empty before the first tick.
@@ -65,9 +76,12 @@ impl Scheduler {
     /// Ids must be unique: of two schedules with the same id only the first counts.
     pub fn new(store: Store, schedules: Vec<Schedule>, sink: Arc<dyn TickSink>, clock: Arc<dyn Clock>) -> Self {
         let mut seen = std::collections::HashSet::new();
-        let schedules = schedules.into_iter().filter(|s| seen.insert(s.id.clone())).collect();
+        let schedules: Vec<Schedule> = schedules.into_iter().filter(|s| seen.insert(s.id.clone())).collect();
         Self {
             store,
+            fixed: schedules.len(),
+            source: None,
+            epoch: None,
             schedules,
             sink,
             clock,
@@ -75,8 +89,40 @@ impl Scheduler {
         }
     }
 
-    /// Decides about everything that is due. Touches the database only when something is.
+    /// Adds schedules that may change while it runs. A fixed one wins over a stored one with its id.
+    pub fn with_source(mut self, source: Arc<dyn ScheduleSource>) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Reads the stored schedules again when somebody has touched them, in any replica.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        let Some(source) = self.source.clone() else {
+            return Ok(());
+        };
+        let epoch = store::epoch(&self.store).await?;
+        if self.epoch == Some(epoch) {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        let stored = source.stored(&mut tx).await?;
+        tx.commit().await?;
+        self.schedules.truncate(self.fixed);
+        for schedule in stored {
+            if self.schedules.iter().all(|s| s.id != schedule.id) {
+                self.schedules.push(schedule);
+            }
+        }
+        // Everything is learnt again: what a changed schedule owed under its old times is forgotten.
+        self.known.clear();
+        self.epoch = Some(epoch);
+        Ok(())
+    }
+
+    /// Decides about everything that is due. Without a source it touches the database only when
+    /// something is.
     pub async fn tick(&mut self, now: Timestamp) -> Result<TickResult, StoreError> {
+        self.look().await?;
         if self.known.len() < self.schedules.len() {
             self.learn(now).await?;
         }
@@ -102,7 +148,10 @@ impl Scheduler {
                 self.sink.committed();
             }
         }
-        result.next_at = self.known.values().filter_map(|k| k.next).min();
+        // Housekeeping (`rule:~name`) is done when somebody looks, and is no reason to look.
+        let of_note = |id: &&String| !id.contains(":~");
+        let known = self.known.iter().filter(|(id, _)| of_note(id));
+        result.next_at = known.filter_map(|(_, k)| k.next).min();
         Ok(result)
     }
 

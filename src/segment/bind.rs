@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::{Activity, Answer, Expr, Flag, How, NumberField, SetField, Test, TextField};
+use crate::text::Lang;
+use crate::text::condition::Mistake;
 
 /// A department as the directory knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +21,11 @@ pub struct Dept {
 
 /// A department of the condition that is not, or not once, in the directory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}")]
+#[error("at character {}: {}", .at + 1, .mistake.what(Lang::En))]
 pub struct BindError {
     /// In characters from the beginning, the first is 0.
     pub at: usize,
-    pub what: String,
-    pub hint: String,
+    pub mistake: Mistake,
 }
 
 /// What is known about a person. `None`: not known, which is not the same as empty.
@@ -158,8 +159,11 @@ impl<'d> Tree<'d> {
                 paths.truncate(3);
                 Err(BindError {
                     at: name.at,
-                    what: format!("{} departments are called '{}'", same.len(), name.text),
-                    hint: format!("write the path, for example '{}'", paths.join("' or '")),
+                    mistake: Mistake::DepartmentTwice {
+                        count: same.len(),
+                        name: name.text.clone(),
+                        paths,
+                    },
                 })
             }
         }
@@ -167,14 +171,12 @@ impl<'d> Tree<'d> {
 
     fn missing(&self, name: &super::Name) -> BindError {
         let known = self.by_id.values().map(|d| d.name.as_str());
-        let hint = match crate::config::nearest(&name.text, known) {
-            Some(near) => format!("did you mean '{near}'?"),
-            None => "it must stand in the directory as the app sees it; after a rename, write the new name".to_owned(),
-        };
         BindError {
             at: name.at,
-            what: format!("there is no department '{}'", name.text),
-            hint,
+            mistake: Mistake::NoDepartment {
+                name: name.text.clone(),
+                near: crate::config::nearest(&name.text, known).map(str::to_owned),
+            },
         }
     }
 

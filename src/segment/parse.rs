@@ -3,16 +3,16 @@
 use super::{
     Activity, Compare, Expr, Flag, How, MAX_BYTES, MAX_DEPTH, MAX_TESTS, Name, NumberField, SetField, Test, TextField,
 };
+use crate::text::Lang;
+use crate::text::condition::{Found, Mistake, Wanted};
 
 /// Where a condition is wrong, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("at character {}: {what}", .at + 1)]
+#[error("at character {}: {}", .at + 1, .mistake.what(Lang::En))]
 pub struct ParseError {
     /// In characters from the beginning, the first is 0.
     pub at: usize,
-    pub what: String,
-    /// A sentence of its own.
-    pub hint: String,
+    pub mistake: Mistake,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,8 +56,10 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
     if text.len() > MAX_BYTES {
         return Err(ParseError {
             at: 0,
-            what: format!("the condition has {} bytes", text.len()),
-            hint: format!("at most {MAX_BYTES}"),
+            mistake: Mistake::TooLong {
+                bytes: text.len(),
+                most: MAX_BYTES,
+            },
         });
     }
     let tokens = lex(text)?;
@@ -71,15 +73,14 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
     let expr = parser.any()?;
     match parser.peek() {
         Token::End => Ok(expr),
-        _ => Err(parser.unexpected("`and`, `or` or the end")),
+        _ => Err(parser.unexpected(Wanted::AndOrEnd)),
     }
 }
 
-fn error(text: &str, at: usize, what: impl Into<String>, hint: impl Into<String>) -> ParseError {
+fn error(text: &str, at: usize, mistake: Mistake) -> ParseError {
     ParseError {
         at: characters(text, at),
-        what: what.into(),
-        hint: hint.into(),
+        mistake,
     }
 }
 
@@ -136,20 +137,15 @@ fn lex(text: &str) -> Result<Vec<Lexed>, ParseError> {
                         Some((_, c)) if c == end => break,
                         Some((_, c)) if !c.is_control() => value.push(c),
                         Some((at, _)) => {
-                            return Err(error(text, at, "a control character inside quotes", "remove it"));
+                            return Err(error(text, at, Mistake::Control));
                         }
                         None => {
-                            return Err(error(
-                                text,
-                                at,
-                                "this quote is never closed",
-                                format!("close it with {end}"),
-                            ));
+                            return Err(error(text, at, Mistake::OpenQuote(end)));
                         }
                     }
                 }
                 if value.trim().is_empty() {
-                    return Err(error(text, at, "nothing between the quotes", "name what is meant"));
+                    return Err(error(text, at, Mistake::EmptyQuotes));
                 }
                 Token::Quoted(value.trim().to_owned())
             }
@@ -161,12 +157,7 @@ fn lex(text: &str) -> Result<Vec<Lexed>, ParseError> {
                 match digits.parse() {
                     Ok(number) => Token::Number(number),
                     Err(_) => {
-                        return Err(error(
-                            text,
-                            at,
-                            format!("{digits} is not a whole number"),
-                            "write digits only, for example 90; names stand in quotes",
-                        ));
+                        return Err(error(text, at, Mistake::NotWhole(digits)));
                     }
                 }
             }
@@ -178,12 +169,7 @@ fn lex(text: &str) -> Result<Vec<Lexed>, ParseError> {
                 Token::Word(word)
             }
             _ => {
-                return Err(error(
-                    text,
-                    at,
-                    format!("{c:?} has no meaning here"),
-                    "a condition consists of fields, comparisons, names in quotes, and, or, not and parentheses",
-                ));
+                return Err(error(text, at, Mistake::NoMeaning(c)));
             }
         };
         tokens.push(Lexed { token, at });
@@ -228,22 +214,22 @@ impl Parser<'_> {
         found
     }
 
-    fn fail<T>(&self, at: usize, what: impl Into<String>, hint: impl Into<String>) -> Result<T, ParseError> {
-        Err(error(self.text, at, what, hint))
+    fn fail<T>(&self, at: usize, mistake: Mistake) -> Result<T, ParseError> {
+        Err(error(self.text, at, mistake))
     }
 
-    fn unexpected(&self, wanted: &str) -> ParseError {
+    fn unexpected(&self, wanted: Wanted) -> ParseError {
         let found = match self.peek() {
-            Token::End => "the condition ends here".to_owned(),
-            Token::Word(word) => format!("{word} cannot stand here"),
-            Token::Quoted(value) => format!("'{value}' cannot stand here"),
-            Token::Number(number) => format!("{number} cannot stand here"),
-            Token::Compare(_) => "a comparison cannot stand here".to_owned(),
-            Token::Open => "( cannot stand here".to_owned(),
-            Token::Close => ") cannot stand here".to_owned(),
-            Token::Comma => "a comma cannot stand here".to_owned(),
+            Token::End => Found::End,
+            Token::Word(word) => Found::Word(word.clone()),
+            Token::Quoted(value) => Found::Quoted(value.clone()),
+            Token::Number(number) => Found::Number(*number),
+            Token::Compare(_) => Found::Comparison,
+            Token::Open => Found::Sign('('),
+            Token::Close => Found::Sign(')'),
+            Token::Comma => Found::Sign(','),
         };
-        error(self.text, self.at(), found, format!("expected {wanted}"))
+        error(self.text, self.at(), Mistake::Unexpected { found, wanted })
     }
 
     fn any(&mut self) -> Result<Expr, ParseError> {
@@ -270,7 +256,7 @@ impl Parser<'_> {
         }
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return self.fail(at, "nested too deeply", format!("at most {MAX_DEPTH} levels"));
+            return self.fail(at, Mistake::TooDeep { most: MAX_DEPTH });
         }
         let expr = if negated {
             Expr::Not(Box::new(self.one()?))
@@ -279,7 +265,7 @@ impl Parser<'_> {
             let inner = self.any()?;
             if self.take() != Token::Close {
                 self.next = self.next.saturating_sub(usize::from(*self.peek() != Token::End));
-                return self.fail(at, "this parenthesis is never closed", "close it with )");
+                return self.fail(at, Mistake::OpenParenthesis);
             }
             inner
         };
@@ -291,10 +277,10 @@ impl Parser<'_> {
         let at = self.at();
         self.tests += 1;
         if self.tests > MAX_TESTS {
-            return self.fail(at, "too many tests", format!("at most {MAX_TESTS}"));
+            return self.fail(at, Mistake::TooMany { most: MAX_TESTS });
         }
         let Token::Word(word) = self.peek().clone() else {
-            return Err(self.unexpected("a field such as dept, title, tag, tenure_days or activity"));
+            return Err(self.unexpected(Wanted::Field));
         };
         self.next += 1;
         match word.to_ascii_lowercase().as_str() {
@@ -315,11 +301,12 @@ impl Parser<'_> {
                 let known = FIELDS.into_iter().chain(["leader"]);
                 let begun = known.clone().find(|k| k.starts_with(&word.to_ascii_lowercase()));
                 let near = crate::config::nearest(&word, known.clone()).or(begun);
-                let hint = match near {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => format!("known fields: {}", known.collect::<Vec<_>>().join(", ")),
+                let mistake = Mistake::NoField {
+                    near: near.map(str::to_owned),
+                    known: known.collect::<Vec<_>>().join(", "),
+                    word,
                 };
-                self.fail(at, format!("there is no field {word}"), hint)
+                self.fail(at, mistake)
             }
         }
     }
@@ -340,8 +327,8 @@ impl Parser<'_> {
                         self.next += 1;
                         return Ok(values);
                     }
-                    Token::End => return self.fail(at, "this parenthesis is never closed", "close it with )"),
-                    _ => return Err(self.unexpected("a comma or )")),
+                    Token::End => return self.fail(at, Mistake::OpenParenthesis),
+                    _ => return Err(self.unexpected(Wanted::CommaOrClose)),
                 }
             }
         }
@@ -355,7 +342,7 @@ impl Parser<'_> {
                 self.next += 1;
                 Ok((value, at))
             }
-            _ => Err(self.unexpected("a name in quotes, for example '研发中心'")),
+            _ => Err(self.unexpected(Wanted::Name)),
         }
     }
 
@@ -369,7 +356,7 @@ impl Parser<'_> {
         {
             (false, false)
         } else {
-            return Err(self.unexpected("under, is or in: dept under '研发中心' also means the departments below it"));
+            return Err(self.unexpected(Wanted::DeptTest));
         };
         let names = self.values(list)?;
         Ok(Test::Dept {
@@ -404,7 +391,7 @@ impl Parser<'_> {
                     self.next += 1;
                     (How::IsNot, false)
                 }
-                _ => return Err(self.unexpected("is, is not, in or contains")),
+                _ => return Err(self.unexpected(Wanted::TextTest)),
             }
         };
         let values = self.values(list)?;
@@ -434,11 +421,11 @@ impl Parser<'_> {
         if let Test::Has { values, .. } = &test
             && let Some(unknown) = values.iter().find(|v| !KNOWN.contains(&v.as_str()))
         {
-            return self.fail(
-                at,
-                format!("there is no platform '{unknown}'"),
-                format!("known: {}", KNOWN.join(", ")),
-            );
+            let mistake = Mistake::NoPlatform {
+                word: unknown.clone(),
+                known: KNOWN.join(", "),
+            };
+            return self.fail(at, mistake);
         }
         Ok(test)
     }
@@ -454,7 +441,7 @@ impl Parser<'_> {
                 self.next += 1;
                 Ok(Compare::Equal)
             }
-            _ => Err(self.unexpected("one of < <= = != >= >")),
+            _ => Err(self.unexpected(Wanted::Comparison)),
         }
     }
 
@@ -466,7 +453,7 @@ impl Parser<'_> {
                 self.next += 1;
                 Ok(Test::Number { field, is, value })
             }
-            _ => Err(self.unexpected("a whole number")),
+            _ => Err(self.unexpected(Wanted::WholeNumber)),
         }
     }
 
@@ -475,7 +462,7 @@ impl Parser<'_> {
         let at = self.at();
         let word = match self.peek().clone() {
             Token::Quoted(word) | Token::Word(word) => word,
-            _ => return Err(self.unexpected("none, reached, interactive or contributing")),
+            _ => return Err(self.unexpected(Wanted::Activity)),
         };
         match Activity::ALL
             .into_iter()
@@ -487,8 +474,10 @@ impl Parser<'_> {
             }
             None => self.fail(
                 at,
-                format!("there is no activity '{word}'"),
-                "known, from least to most: none, reached, interactive, contributing",
+                Mistake::NoActivity {
+                    word,
+                    known: Activity::ALL.map(Activity::as_str).join(", "),
+                },
             ),
         }
     }

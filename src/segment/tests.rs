@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::text::Lang;
 
 fn depts() -> Vec<Dept> {
     [
@@ -96,14 +97,36 @@ fn errors_point_at_the_character() {
     ] {
         let error = parse(condition).expect_err(condition);
         assert_eq!(error.at, at, "{condition}: {error:?}");
-        assert!(error.what.contains(part), "{condition}: {error:?}");
-        assert!(error.hint.contains(hint), "{condition}: {error:?}");
+        assert!(error.mistake.what(Lang::En).contains(part), "{condition}: {error:?}");
+        assert!(error.mistake.hint(Lang::En).contains(hint), "{condition}: {error:?}");
+        // Chinese people read Chinese.
+        for zh in [error.mistake.what(Lang::Zh), error.mistake.hint(Lang::Zh)] {
+            assert!(zh.chars().any(|c| ('一'..='龥').contains(&c)), "{condition}: {zh}");
+        }
     }
     let deep = format!("{}contractor{}", "(".repeat(40), ")".repeat(40));
-    assert!(parse(&deep).expect_err("deep").what.contains("deeply"));
+    assert!(
+        parse(&deep)
+            .expect_err("deep")
+            .mistake
+            .what(Lang::En)
+            .contains("deeply")
+    );
     let long = vec!["leader"; 300].join(" or ");
-    assert!(parse(&long).expect_err("long").what.contains("too many"));
-    assert!(parse(&"x".repeat(5000)).expect_err("size").what.contains("bytes"));
+    assert!(
+        parse(&long)
+            .expect_err("long")
+            .mistake
+            .what(Lang::En)
+            .contains("too many")
+    );
+    assert!(
+        parse(&"x".repeat(5000))
+            .expect_err("size")
+            .mistake
+            .what(Lang::En)
+            .contains("bytes")
+    );
 }
 
 #[test]
@@ -112,7 +135,10 @@ fn a_department_must_be_there_and_be_the_only_one() {
         .unwrap()
         .bind(&depts())
         .unwrap_err();
-    assert_eq!((error.at, error.hint.as_str()), (22, "did you mean '研发中心'?"));
+    assert_eq!(
+        (error.at, error.mistake.hint(Lang::En).as_str()),
+        (22, "did you mean '研发中心'?")
+    );
     let error = parse("tag '摄影' or dept is '研发中兴'")
         .unwrap()
         .bind(&depts())
@@ -120,7 +146,8 @@ fn a_department_must_be_there_and_be_the_only_one() {
     assert_eq!(error.at, 20, "characters, not bytes");
     let error = parse("dept is '测试组'").unwrap().bind(&depts()).unwrap_err();
     assert!(
-        error.what.starts_with("2 departments") && error.hint.contains("市场部/测试组"),
+        error.mistake.what(Lang::En).starts_with("2 departments")
+            && error.mistake.hint(Lang::En).contains("市场部/测试组"),
         "{error:?}"
     );
 }
@@ -240,7 +267,7 @@ proptest! {
     fn nothing_that_is_typed_breaks_it(text in "\\PC{0,60}|[a-z_ ()'<>=!0-9,]{0,60}|(dept|under|tag|not|and|or|in|is|title|'x'|\\(|\\)| |,|<|9){0,30}") {
         if let Err(error) = parse(&text) {
             prop_assert!(error.at <= text.chars().count(), "{:?}", error);
-            prop_assert!(!error.hint.is_empty());
+            prop_assert!(!error.mistake.hint(Lang::En).is_empty());
         }
     }
 

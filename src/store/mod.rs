@@ -7,8 +7,10 @@
 //! files named `store.rs`.
 
 mod error;
+pub mod file;
 mod migrate;
 mod postgres;
+mod snapshot;
 mod sqlite;
 mod value;
 
@@ -20,6 +22,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+use hutong_model::Secret;
 use sqlx::AssertSqlSafe;
 
 pub use error::StoreError;
@@ -37,8 +40,11 @@ pub enum Dialect {
 pub struct StoreOptions {
     /// Connections for reading (SQLite) or for everything (PostgreSQL).
     pub connections: u32,
-    /// Look into a SQLite file that another process serves: no lock, no migration, no checkpoints.
-    /// For operators' commands, which touch the outbox and `work` only; never for an inbox.
+    /// Use a SQLite file that another process serves: no lock, no migration, no checkpoints. For
+    /// operators' commands. They may write what is unique by a row of its own: the outbox, `work`,
+    /// a way back that was shown, an order with its tick (`inbox::accept::insert_own`, whose number
+    /// comes from the database and which no platform repeats). Never for an inbox that accepts
+    /// events of platforms: the process that serves the file recognises repeats in its memory.
     pub beside: bool,
     /// Accept a PostgreSQL that may lose acknowledged commits (`fsync=off`); for tests only.
     pub allow_unsafe_durability: bool,
@@ -58,6 +64,8 @@ impl Default for StoreOptions {
 #[derive(Clone)]
 pub struct Store {
     inner: Inner,
+    /// `None` in memory. May hold a password.
+    url: Option<Secret>,
 }
 
 #[derive(Clone)]
@@ -83,7 +91,45 @@ impl Store {
                 "the store URL must begin with sqlite:// or postgres://".to_owned(),
             ));
         };
-        Ok(Self { inner })
+        Ok(Self {
+            inner,
+            url: Some(Secret::new(url)),
+        })
+    }
+
+    /// Where it was opened; `None` in memory.
+    pub fn url(&self) -> Option<&Secret> {
+        self.url.as_ref()
+    }
+
+    /// An empty database in memory, with the whole schema, for what must leave no trace. One process
+    /// may have several; each is gone with its last clone.
+    pub async fn memory() -> Result<Self, StoreError> {
+        Ok(Self {
+            inner: Inner::Sqlite(sqlite::Sqlite::memory().await?),
+            url: None,
+        })
+    }
+
+    /// Copies the rows of another database into this one, which must be SQLite and empty: one
+    /// consistent state, read without a lock that anybody would wait for. Tables named in `without`
+    /// stay empty; columns and tables that only one side knows are left out, so a database of an
+    /// older or newer program can be copied. The other database is not changed, not even its schema.
+    ///
+    /// Errors: [`StoreError::Unavailable`] when there is no such database or it cannot be reached.
+    pub async fn copy_from(&self, url: &str, without: &[&str]) -> Result<(), StoreError> {
+        let Inner::Sqlite(db) = &self.inner else {
+            return Err(StoreError::Broken("only a SQLite database takes a copy".to_owned()));
+        };
+        snapshot::copy(db, url, without).await
+    }
+
+    /// Fills this empty store with the rows of a SQLite file, all or nothing.
+    pub async fn restore_from(&self, file: &std::path::Path) -> Result<(), StoreError> {
+        match &self.inner {
+            Inner::Sqlite(db) => snapshot::copy(db, &format!("sqlite://{}", file.display()), &[]).await,
+            Inner::Postgres(db) => snapshot::into_postgres(db, file).await,
+        }
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -268,9 +314,11 @@ impl Query<'_> {
         match self.exec {
             Exec::Read(Store {
                 inner: Inner::Sqlite(db),
+                ..
             }) => db.read_all(self.sql, self.args).await,
             Exec::Read(Store {
                 inner: Inner::Postgres(db),
+                ..
             }) => db.all(self.sql, self.args).await,
             Exec::Tx(tx) => {
                 tx.writes += 1;
@@ -299,9 +347,11 @@ impl Query<'_> {
         match self.exec {
             Exec::Read(Store {
                 inner: Inner::Sqlite(db),
+                ..
             }) => db.write_one(self.sql, self.args).await,
             Exec::Read(Store {
                 inner: Inner::Postgres(db),
+                ..
             }) => db.execute(self.sql, self.args).await,
             Exec::Tx(tx) => {
                 tx.writes += 1;

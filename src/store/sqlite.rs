@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -107,6 +107,48 @@ impl Sqlite {
         })
     }
 
+    /// See [`super::Store::memory`]. The connections share one cache; readers see what the writer has
+    /// not committed yet rather than to be refused.
+    pub(super) async fn memory() -> Result<Self, StoreError> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let base = SqliteConnectOptions::new()
+            .filename(format!("file:hutong-memory-{}-{number}", std::process::id()))
+            .in_memory(true)
+            .shared_cache(true)
+            .journal_mode(SqliteJournalMode::Memory)
+            .synchronous(SqliteSynchronous::Off)
+            .foreign_keys(true)
+            .statement_cache_capacity(400)
+            .pragma("temp_store", "MEMORY")
+            .pragma("read_uncommitted", "1")
+            .disable_statement_logging();
+        let mut connection = base.clone().connect().await?;
+        migrate::run_sqlite(&mut connection).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(1)
+            .min_connections(0)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(base);
+        Ok(Self {
+            writer: Arc::new(Mutex::new(Writer {
+                connection: Some(connection),
+                dirty: false,
+            })),
+            readers,
+            shared: Arc::new(Shared {
+                finish_checkpoint: AtomicBool::new(false),
+                stop: AtomicBool::new(false),
+                lock: std::sync::Mutex::new(None),
+            }),
+        })
+    }
+
+    /// The writer outside a transaction, for the copy of another database.
+    pub(super) async fn alone(&self) -> Result<SqliteTurn, StoreError> {
+        self.turn().await
+    }
+
     async fn writer(&self) -> Result<OwnedMutexGuard<Writer>, StoreError> {
         let mut guard = self.writer.clone().lock_owned().await;
         let dirty = guard.dirty;
@@ -175,6 +217,10 @@ pub(super) struct SqliteTurn {
 }
 
 impl SqliteTurn {
+    pub(super) fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        self.guard.connection()
+    }
+
     pub(super) async fn execute(&mut self, sql: Cow<'static, str>, args: Vec<Value>) -> Result<Vec<Row>, StoreError> {
         all(self.guard.connection()?, sql, args).await
     }

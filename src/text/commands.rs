@@ -46,8 +46,8 @@ pub const ALL: &[CommandText] = &[
         en: &["health"],
         about_zh: "看看我工作得怎么样",
         about_en: "how I am doing",
-        usage_zh: "/体检",
-        usage_en: "/health",
+        usage_zh: "/体检\n/体检 应用=feishu",
+        usage_en: "/health\n/health app=feishu",
     },
     CommandText {
         id: "service.help",
@@ -94,6 +94,24 @@ pub const ALL: &[CommandText] = &[
         usage_zh: "/群 规则 查看 dept-rd\n/群 规则 暂停 dept-rd",
         usage_en: "/group rule show dept-rd\n/group rule pause dept-rd",
     },
+    CommandText {
+        id: "groups.join",
+        zh: &["加入 群"],
+        en: &["join group"],
+        about_zh: "回到自己退出过的部门群或分层群",
+        about_en: "come back to a group that you have left",
+        usage_zh: "/加入 群 嵌入式组·技术交流",
+        usage_en: "/join group Embedded·Tech",
+    },
+    CommandText {
+        id: "groups.leave",
+        zh: &["退出 群"],
+        en: &["leave group"],
+        about_zh: "退出一个可选的部门群或分层群,以后不再拉你",
+        about_en: "leave an optional group for good",
+        usage_zh: "/退出 群 嵌入式组·技术交流",
+        usage_en: "/leave group Embedded·Tech",
+    },
 ];
 
 /// Every command of every speaker.
@@ -102,8 +120,13 @@ pub fn all() -> impl Iterator<Item = &'static CommandText> {
         .chain(super::points::COMMANDS)
         .chain(super::columns::COMMANDS)
         .chain(super::review::COMMANDS)
+        .chain(super::calendar::COMMANDS)
         .chain(super::reports::COMMANDS)
         .chain(super::segments::COMMANDS)
+        .chain(super::newcomers::COMMANDS)
+        .chain(super::directory::COMMANDS)
+        .chain(super::noise::COMMANDS)
+        .chain(super::rehearse::COMMANDS)
 }
 
 /// The texts of a command id.

@@ -4,7 +4,26 @@ use chrono::NaiveDate;
 use hutong_model::Ability;
 
 use super::Lang;
-use crate::rules::groups::KeptWhy;
+use super::condition::Mistake;
+
+/// Why something is left alone when a plan is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptWhy {
+    ChangedSince,
+    LeftCompany,
+    /// Nobody knows whether it was done.
+    Unknown,
+    /// The platform cannot disband a group.
+    CannotDisband,
+    /// People are in the new group whom the plan did not add.
+    OthersInside,
+    /// The owner before is not in the group, or was not known.
+    OwnerGone,
+    /// The person owns the group.
+    OwnsIt,
+    /// The group is not there any more.
+    GroupGone,
+}
 
 /// How much was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,13 +175,53 @@ pub enum Say {
     UnclearSettled {
         rule: String,
     },
+    // --- rules that are more than a department
+    FeedsInto {
+        rule: String,
+        into: String,
+    },
+    BadSegment {
+        id: String,
+        /// From 1.
+        at: usize,
+        mistake: Mistake,
+    },
+    Blocked {
+        count: usize,
+        names: String,
+    },
+    Taken {
+        count: usize,
+        names: String,
+    },
+    /// How long the platform's limits let it take, in minutes.
+    Takes(u64),
+    NobodyOwns {
+        group: String,
+        rule: String,
+    },
+    // --- what people do themselves
+    NoSuchGroup(String),
+    NotForYou(String),
+    InAlready(String),
+    NotInside(String),
+    Mandatory(String),
+    LeaveInClient(String),
+    Joining(String),
+    Leaving(String),
+    YouAreBack {
+        group: String,
+    },
+    ManyJoined(usize),
     // --- in the group and to its people
     Welcome {
         dept: String,
     },
     YouWereAdded {
-        dept: String,
+        dept: Option<String>,
         groups: String,
+        /// The first of the groups that one may leave for good.
+        optional: Option<String>,
     },
     YouMoved {
         groups: String,
@@ -201,6 +260,9 @@ pub enum Say {
     ReasonJoined,
     ReasonLeftCompany,
     ReasonMoved,
+    ReasonMandatory,
+    ReasonOwnerLeft,
+    ReasonOwnWish,
 }
 
 impl Say {
@@ -298,9 +360,12 @@ impl Say {
                 format!("{},需要另一位运营确认。已私下发给 {names},15 分钟内有效。", second_zh(*fresh))
             }
             Say::NoSecond { fresh } => format!(
-                "{},需要另一位运营确认,但现在没有别的运营能收到消息。请管理员再任命一位运营{}。",
+                "{},需要另一位运营确认,但除你以外没有能收到消息的运营或管理员,什么也没有做。\n请管理员用 [[role]] 再任命一位{}。",
                 second_zh(*fresh),
-                if *fresh { "" } else { ",或分批处理" }
+                match fresh {
+                    true => ";公司只有一位运营的,可以把规则的 preview_days 设为 0",
+                    false => ";公司只有一位运营的,可以调高 [limits] group_remove_people 和 group_remove_percent,或分批处理",
+                }
             ),
             Say::ApprovalTitle { rule } => format!("请确认 · 建群规则 {rule}"),
             Say::ApprovalAsk { author } => format!("{author} 想执行下面的计划,需要你确认:"),
@@ -323,8 +388,17 @@ impl Say {
             Say::Welcome { dept } => {
                 format!("欢迎来到「{dept}」的交流群。群成员随通讯录更新;有事 @我 发 /帮助。")
             }
-            Say::YouWereAdded { dept, groups } => {
-                format!("你在「{dept}」,所以我把你加入了:{groups}。不想留在里面可以直接退出,我不会再拉你。")
+            Say::YouWereAdded { dept, groups, optional } => {
+                let why = match dept {
+                    Some(dept) => format!("你在「{dept}」,所以我把你加入了:{groups}。"),
+                    None => format!("按公司的建群规则,我把你加入了:{groups}。"),
+                };
+                match optional {
+                    Some(name) => format!(
+                        "{why}不想留在里面可以直接退出,或发 /退出 群 {name};我不会再拉你,想回来发 /加入 群 {name}"
+                    ),
+                    None => format!("{why}这是工作必需的群,群成员随通讯录更新。"),
+                }
             }
             Say::YouMoved { groups, until, days } => format!(
                 "你调到了别的部门。{groups} 里你还可以留到 {}({days} 个工作日),方便交接,之后我会把你移出。想长期留下请找那里的运营。",
@@ -357,6 +431,39 @@ impl Say {
             Say::ReasonJoined => "加入部门".to_owned(),
             Say::ReasonLeftCompany => "离职".to_owned(),
             Say::ReasonMoved => "调岗宽限到期".to_owned(),
+            Say::ReasonMandatory => "必进群,拉回一次".to_owned(),
+            Say::ReasonOwnerLeft => "群主离职,换群主".to_owned(),
+            Say::ReasonOwnWish => "本人要求".to_owned(),
+            Say::FeedsInto { rule, into } => {
+                format!("规则 {rule} 自己不建群,它的人都进规则 {into} 的群。请看 /建群 预览 规则={into}")
+            }
+            Say::BadSegment { id, at, mistake } => format!(
+                "分层 {id} 的条件第 {at} 个字有问题:{}。{}。什么也没有改,请管理员改好配置。",
+                mistake.what(Lang::Zh),
+                mistake.hint(Lang::Zh)
+            ),
+            Say::Blocked { count, names } => format!("{count} 个群的群主已离开,没人接手,先不移出任何人:{names}"),
+            Say::Taken { count, names } => format!("{count} 个群名已被别的规则用了,先不建也不改名:{names}"),
+            Say::Takes(minutes) => format!("受平台频率限制,全部做完约要 {}。", span_zh(*minutes)),
+            Say::NobodyOwns { group, rule } => format!(
+                "「{group}」的群主已离开公司,规则 {rule} 的 owner 名单里没有人能接手。在有群主之前我不会从这个群移出任何人。请在客户端里指定群主,或任命那个部门的负责人、运营后再发 /建群 预览 规则={rule}"
+            ),
+            Say::NoSuchGroup(name) => format!("没有找到群「{name}」。请写完整的群名,例如 /加入 群 摄影·交流群"),
+            Say::NotForYou(name) => {
+                format!("「{name}」现在不面向你所在的部门或分层。想参加请找那里的运营,由他手工拉你。")
+            }
+            Say::InAlready(name) => format!("你已经在「{name}」里,或它正在开新群,不用再加。"),
+            Say::NotInside(name) => format!("你不在「{name}」里。"),
+            Say::Mandatory(name) => format!("「{name}」是工作必需的群,不能退出。嫌吵可以在客户端里设为免打扰。"),
+            Say::LeaveInClient(name) => format!("我不能替你退出「{name}」(你是群主,或应用没有权限),请在客户端里操作。"),
+            Say::Joining(name) => format!("正在把你加入「{name}」。"),
+            Say::Leaving(name) => format!("正在让你退出「{name}」。以后不会再拉你,想回来发 /加入 群 {name}"),
+            Say::YouAreBack { group } => {
+                format!("「{group}」是工作必需的群,我把你拉回来了,只这一次。嫌吵可以设为免打扰;确实不该在里面请找运营。")
+            }
+            Say::ManyJoined(count) => {
+                format!("{count} 位同事按通讯录加入了这个群。群成员随通讯录更新;有事 @我 发 /帮助。")
+            }
         }
     }
 
@@ -453,9 +560,12 @@ impl Say {
                 second_en(*fresh)
             ),
             Say::NoSecond { fresh } => format!(
-                "{}, so another operator must confirm, and I can reach none. Please ask an admin to appoint one{}.",
+                "{}, so another operator must confirm, but I can reach no operator or admin besides you; nothing was done.\nPlease ask an admin to appoint one with [[role]]; {}.",
                 second_en(*fresh),
-                if *fresh { "" } else { ", or go in smaller steps" }
+                match fresh {
+                    true => "a company with a single operator can set preview_days = 0 in the rule",
+                    false => "a company with a single operator can raise [limits] group_remove_people and group_remove_percent, or go in smaller steps",
+                }
             ),
             Say::ApprovalTitle { rule } => format!("Please confirm · group rule {rule}"),
             Say::ApprovalAsk { author } => format!("{author} wants to carry out this plan and needs your consent:"),
@@ -478,9 +588,18 @@ impl Say {
             Say::Welcome { dept } => format!(
                 "Welcome to the group of {dept}. Its members follow the directory; mention me with /help for more."
             ),
-            Say::YouWereAdded { dept, groups } => format!(
-                "You are in {dept}, so I have added you to: {groups}. You can leave at any time; I will not add you again."
-            ),
+            Say::YouWereAdded { dept, groups, optional } => {
+                let why = match dept {
+                    Some(dept) => format!("You are in {dept}, so I have added you to: {groups}."),
+                    None => format!("By the company's group rules I have added you to: {groups}."),
+                };
+                match optional {
+                    Some(name) => format!(
+                        "{why} You can leave at any time, or send /leave group {name}; I will not add you again. Back: /join group {name}"
+                    ),
+                    None => format!("{why} Your work needs it; its members follow the directory."),
+                }
+            }
             Say::YouMoved { groups, until, days } => format!(
                 "You have moved to another department. You can stay in {groups} until {} ({days} working days) to hand over; then I will remove you. To stay for longer, please ask its operator.",
                 until.format("%Y-%m-%d")
@@ -512,7 +631,64 @@ impl Say {
             Say::ReasonJoined => "joined the department".to_owned(),
             Say::ReasonLeftCompany => "left the company".to_owned(),
             Say::ReasonMoved => "grace after a move is over".to_owned(),
+            Say::ReasonMandatory => "mandatory group, brought back once".to_owned(),
+            Say::ReasonOwnerLeft => "the owner has left the company".to_owned(),
+            Say::ReasonOwnWish => "their own wish".to_owned(),
+            Say::FeedsInto { rule, into } => format!(
+                "Rule {rule} has no group of its own: its people join the group of rule {into}. See /group plan rule={into}"
+            ),
+            Say::BadSegment { id, at, mistake } => format!(
+                "The condition of segment {id} is wrong at character {at}: {}; {}. Nothing was changed; please ask an admin to correct the configuration.",
+                mistake.what(Lang::En),
+                mistake.hint(Lang::En)
+            ),
+            Say::Blocked { count, names } => {
+                format!("{count} groups have lost their owner and nobody can take over, so nobody is removed: {names}")
+            }
+            Say::Taken { count, names } => {
+                format!("{count} names belong to a group of another rule, so these wait: {names}")
+            }
+            Say::Takes(minutes) => format!("The platform's limits let it take about {}.", span_en(*minutes)),
+            Say::NobodyOwns { group, rule } => format!(
+                "The owner of {group} has left the company, and nobody of the owner list of rule {rule} can take over. Until somebody owns it I remove nobody. Please choose an owner in the client, or appoint a leader or operator there and send /group plan rule={rule}"
+            ),
+            Say::NoSuchGroup(name) => format!("I find no group \"{name}\". Please write its full name."),
+            Say::NotForYou(name) => {
+                format!("{name} is not for your department or segment at present. Please ask its operator to add you.")
+            }
+            Say::InAlready(name) => format!("You are in {name} already, or its next group is about to open."),
+            Say::NotInside(name) => format!("You are not in {name}."),
+            Say::Mandatory(name) => format!("Your work needs {name}, so you cannot leave it. You can mute it in the client."),
+            Say::LeaveInClient(name) => {
+                format!("I cannot take you out of {name} (you own it, or the app may not). Please leave it in the client.")
+            }
+            Say::Joining(name) => format!("I am adding you to {name}."),
+            Say::Leaving(name) => {
+                format!("I am taking you out of {name}, and will not add you again. Back: /join group {name}")
+            }
+            Say::YouAreBack { group } => format!(
+                "Your work needs {group}, so I have added you again, this once. You can mute it; if you should not be in it, please ask its operator."
+            ),
+            Say::ManyJoined(count) => {
+                format!("{count} colleagues have joined this group. Its members follow the directory.")
+            }
         }
+    }
+}
+
+fn span_zh(minutes: u64) -> String {
+    match minutes {
+        0..=90 => format!("{minutes} 分钟"),
+        91..=2880 => format!("{} 小时", minutes.div_ceil(60)),
+        _ => format!("{} 天", minutes.div_ceil(1440)),
+    }
+}
+
+fn span_en(minutes: u64) -> String {
+    match minutes {
+        0..=90 => format!("{minutes} minutes"),
+        91..=2880 => format!("{} hours", minutes.div_ceil(60)),
+        _ => format!("{} days", minutes.div_ceil(1440)),
     }
 }
 

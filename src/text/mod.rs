@@ -4,10 +4,17 @@
 //! arguments and one exhaustive `match` per language, so that a missing translation does not
 //! compile. Names of commands, in both languages, are in [`commands`].
 
+pub mod calendar;
 pub mod columns;
 pub mod commands;
+pub mod condition;
+pub mod directory;
 pub mod groups;
+pub mod health;
+pub mod newcomers;
+pub mod noise;
 pub mod points;
+pub mod rehearse;
 pub mod reports;
 pub mod review;
 pub mod segments;

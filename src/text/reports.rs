@@ -59,6 +59,17 @@ pub enum Say<'a> {
         all: i64,
         across: i64,
     },
+    /// Of all messages, where all are seen.
+    BotShare {
+        bot: i64,
+        all: i64,
+        percent: i64,
+    },
+    /// Where only messages to the bot are seen: no share.
+    BotSaid {
+        bot: i64,
+        seen: i64,
+    },
     Waiting {
         questions: i64,
     },
@@ -125,6 +136,8 @@ impl Say<'_> {
             Say::MedianUnknown => "首答中位:多数问题还没等到回答".to_owned(),
             Say::Thanks { all, across: 0 } => format!("感谢 {all} 次"),
             Say::Thanks { all, across } => format!("感谢 {all} 次,跨部门 {across} 次"),
+            Say::BotShare { bot, all, percent } => format!("机器人消息 {bot}/{all} 条({percent}%)[V1]"),
+            Say::BotSaid { bot, seen } => format!("机器人消息 {bot} 条(只看得见 @ 我的 {seen} 条,不算占比)[V2]"),
             Say::Waiting { questions } => format!("待帮忙:{questions} 个问题还没人回答,看看你会不会?"),
             Say::Quiet => "这周还没有可以统计的互动。".to_owned(),
             Say::OnlyInGroup => "周报按群统计,请在群里 @我 发 /周报".to_owned(),
@@ -190,6 +203,10 @@ impl Say<'_> {
             Say::MedianUnknown => "Median first answer: most questions still wait".to_owned(),
             Say::Thanks { all, across: 0 } => format!("{all} thanks"),
             Say::Thanks { all, across } => format!("{all} thanks, {across} across departments"),
+            Say::BotShare { bot, all, percent } => format!("Bot messages: {bot} of {all} ({percent}%) [V1]"),
+            Say::BotSaid { bot, seen } => {
+                format!("Bot messages: {bot} (only {seen} to the bot are seen, so no share) [V2]")
+            }
             Say::Waiting { questions } => format!("Can you help? {questions} questions have no answer yet"),
             Say::Quiet => "Nothing to count this week yet.".to_owned(),
             Say::OnlyInGroup => "Reports are about groups: mention me in one and send /report".to_owned(),

@@ -468,6 +468,7 @@ fn kind_zh(kind: &str) -> &str {
         "feishu" => "飞书",
         "lark" => "Lark",
         "dingtalk" => "钉钉",
+        "dingtalk_robot" => "钉钉群机器人",
         "wecom" => "企业微信",
         "wecom_aibot" => "企业微信智能机器人",
         "wecom_webhook" => "企业微信群机器人",
@@ -480,6 +481,7 @@ fn kind_en(kind: &str) -> &str {
         "feishu" => "Feishu",
         "lark" => "Lark",
         "dingtalk" => "DingTalk",
+        "dingtalk_robot" => "DingTalk group robot",
         "wecom" => "WeCom",
         "wecom_aibot" => "WeCom AI bot",
         "wecom_webhook" => "WeCom group robot",
@@ -520,6 +522,14 @@ fn sees_en(class: SeeClass) -> &'static str {
         SeeClass::V4 => "reads",
         SeeClass::V5 => "buttons",
         SeeClass::V6 => "joins and leaves",
+    }
+}
+
+/// What an ability is called.
+pub fn ability(ability: Ability, lang: Lang) -> &'static str {
+    match lang {
+        Lang::Zh => ability_zh(ability),
+        Lang::En => ability_en(ability),
     }
 }
 

@@ -264,6 +264,73 @@ await step('the time can be moved', async () => {
   return `${before} to ${await page.innerText('#clock-time')}`;
 });
 
+await step('somebody moves and somebody begins, and the groups follow after three working days', async () => {
+  const first = page.locator('#chats .chat[data-key^="app:"]').first();
+  const personOf = (title) => page.evaluate((t) => {
+    const feishu = JSON.parse(document.getElementById('boot').textContent).platforms.find((p) => p.id === 'feishu');
+    return feishu.people.find((p) => p.title === t).name;
+  }, title);
+  /** Types to the bot in private and gives back what it says. */
+  const asks = async (text, matches) => {
+    await first.click();
+    await page.locator('#composer').waitFor();
+    const before = await botItems(page);
+    await say(page, text);
+    return (await newBotItem(page, before, matches)).text;
+  };
+  const apply = async () => {
+    const plan = await asks('/建群 预览 规则=rd', /计划=/);
+    const code = /计划=(\w+)/.exec(plan)[1];
+    await asks(`/建群 执行 规则=rd 计划=${code}`, /./s);
+    return plan;
+  };
+  const members = (name) => page.evaluate(async ([name, viewer]) => {
+    const { chats } = await (await fetch(`api/chats?platform=feishu&viewer=${viewer}`)).json();
+    return chats.find((c) => c.name === name)?.members || [];
+  }, [name, new URL(page.url()).searchParams.get('u')]);
+  await page.click('.platform[data-platform="feishu"]');
+  await until('the platform', () => page.evaluate(() => document.body.dataset.platform === 'feishu'));
+  const operator = await personOf('人力行政经理');
+  await become(page, operator);
+  await apply();
+  const [from, to] = ['嵌入式软件组·部门群', '硬件组·部门群'];
+  await until('the groups', async () => (await members(from)).length > 3 && (await members(to)).length > 3, 60_000);
+
+  await page.click('#hr-open');
+  const choice = await page.locator('#hr-person option').evaluateAll((all) =>
+    all.map((o) => ({ id: o.value, text: o.textContent })).find((o) => o.text.includes('嵌入式软件组 · 驱动工程师')));
+  check(choice, 'somebody of the department can be chosen');
+  const mover = choice.text.split(' · ')[0];
+  await page.selectOption('#hr-person', choice.id);
+  await page.selectOption('#hr-department', { label: '研发中心 / 硬件组' });
+  await page.click('#hr-transfer');
+  await until('the new department', async () => (await page.innerText('#hr-now')).includes('硬件组'));
+  await page.selectOption('#hr-department', { label: '研发中心 / 嵌入式软件组' });
+  const before = await page.locator('#hr-person option').count();
+  await page.click('#hr-hire');
+  await until('somebody new', async () => (await page.locator('#hr-person option').count()) === before + 1);
+  await shot(page, 'people-move');
+  await page.click('#hr [data-close]');
+
+  await become(page, mover);
+  await first.click();
+  await until('the notice', async () => /3 个工作日/.test(await page.innerText('#messages')));
+  await shot(page, 'moved-notice');
+  check((await members(from)).includes(choice.id), 'they stay for some days');
+  await page.click('[data-jump="three_workdays"]');
+  await until('three working days', async () => !(await page.isVisible('#moving')), 240_000);
+  await until('the old group without them', async () => !(await members(from)).includes(choice.id), 60_000);
+  await become(page, operator);
+  const plan = await apply();
+  check(/加入/.test(plan), `the plan adds people: ${plan}`);
+  await until('the new group with them', async () => (await members(to)).includes(choice.id), 60_000);
+  await become(page, '安小满');
+  await first.click();
+  await until('the welcome', async () => /搭子是/.test(await page.innerText('#messages')));
+  await shot(page, 'newcomer');
+  return `${mover}: ${plan.replace(/\s+/g, ' ').slice(0, 60)}`;
+});
+
 await step('everything that can be pressed has a name', async () => {
   const nameless = await page.evaluate(() =>
     [...document.querySelectorAll('button, a, input, textarea, select')]
@@ -285,6 +352,13 @@ await step('English for an English browser, and a switch', async () => {
   await english.locator('.msg').first().waitFor({ state: 'attached' });
   check(/Behind the scenes/.test(await english.innerText('body')), 'English words');
   await shot(english, 'english-dark');
+  await english.setViewportSize({ width: 390, height: 844 });
+  await english.click('[data-tab="back"]');
+  await english.click('#hr-open');
+  await english.locator('#hr-transfer').waitFor();
+  await shot(english, 'english-people');
+  await english.click('#hr [data-close]');
+  await english.setViewportSize({ width: 1440, height: 900 });
   const where = new URL(english.url());
   await english.click('#lang');
   await until('Chinese', async () => (await english.getAttribute('html', 'lang')) === 'zh-CN');
@@ -317,6 +391,15 @@ for (const [width, height] of [[390, 844], [320, 640]]) {
     await phone.locator('#clock-time').waitFor();
     await sideways('backstage');
     await shot(phone, `phone${width}-back`);
+    await phone.tap('#hr-open');
+    await phone.locator('#hr-transfer').waitFor();
+    const inside = await phone.evaluate(() => {
+      const sheet = document.getElementById('hr').getBoundingClientRect();
+      return sheet.left >= 0 && sheet.right <= innerWidth && sheet.bottom <= innerHeight + 1;
+    });
+    check(inside, 'the sheet fits');
+    await shot(phone, `phone${width}-people`);
+    await phone.tap('#hr [data-close]');
     quiet(phone);
     await phone.context().close();
   });

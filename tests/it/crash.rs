@@ -38,6 +38,9 @@ fn org() -> Org {
         title: "工程师".to_owned(),
         leader: None,
         active: true,
+        joined_on: None,
+        office: None,
+        employment: None,
     };
     Org {
         departments: vec![SimDepartment {
@@ -50,10 +53,10 @@ fn org() -> Org {
 }
 
 /// A process that ends with the test, whatever happens.
-struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
-    fn start(config: &Path) -> Self {
+    pub fn start(config: &Path) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_hutong"))
             .args(["serve", "--config"])
             .arg(config)
@@ -78,7 +81,7 @@ impl Drop for Process {
     }
 }
 
-async fn ready(address: SocketAddr, process: &mut Process) {
+pub async fn ready(address: SocketAddr, process: &mut Process) {
     let client = hutong_simkit::ladder::loopback_client(Duration::from_secs(2)).unwrap();
     for _ in 0..1000 {
         let answer = client.get(format!("http://{address}/readyz")).send().await;

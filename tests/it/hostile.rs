@@ -85,6 +85,9 @@ fn company(words: &dyn Words) -> Org {
             title: name_of(&words.get(DEPARTMENTS + PEOPLE + n)),
             leader: Some("u_chen".to_owned()),
             active: true,
+            joined_on: None,
+            office: None,
+            employment: None,
         });
     }
     org
@@ -130,9 +133,11 @@ async fn told(on: On, words: &dyn Words) -> Option<Shown> {
         _ => (bot.stage.ear().0, group.0.clone()),
     };
     let more = format!(
-        "[[segment]]\nid = \"all\"\nwhere = \"dept under '研发中心'\"\n\
+        "[onboard]\ngroups = [\"{app}:{chat}\"]\n[[segment]]\nid = \"all\"\nwhere = \"dept under '研发中心'\"\n\
          [[column]]\nid = \"news\"\ntitle = \"周刊\"\napp = \"{app}\"\nchats = [\"{chat}\"]\nmin_items = 2\n\
-         every = {{ weekday = \"mon\", time = \"09:30\" }}\n{}",
+         every = {{ weekday = \"mon\", time = \"09:30\" }}\n\
+         [review]\n[[role]]\nrole = \"reviewer\"\npeople = [\"{}:u_chen\"]\n{}",
+        bot.stage.door().0,
         bot.link(&group),
     );
     bot.restart(&more).await;
@@ -171,6 +176,60 @@ async fn told(on: On, words: &dyn Words) -> Option<Shown> {
     )
     .await;
     bot.tells("u_gu", "/栏目 补发 周刊").await;
+    // Its correction, and what reviewers see of both.
+    bot.tells(
+        "u_gu",
+        &format!(
+            "/更正 2026-11-24 周刊 内容写得很详细 {}",
+            said(&words.get(144)).replace('\n', " ")
+        ),
+    )
+    .await;
+    bot.clock.advance(std::time::Duration::from_secs(16 * 60));
+    bot.settle().await;
+    bot.tells("u_chen", "/审核 待办").await;
+    // Somebody new, called and placed like that, with a welcome text of that kind.
+    bot.tells(
+        "u_chen",
+        &format!(
+            "/新人 话术 编辑 a 欢迎{{name}}来{{dept}} {}",
+            said(&words.get(142)).replace('\n', " ")
+        ),
+    )
+    .await;
+    bot.tells("u_chen", "/新人 话术").await;
+    let mut new = org().people.remove(0);
+    new.id = "u_new".to_owned();
+    new.name = name_of(&words.get(143));
+    new.employee_no = "N001".to_owned();
+    new.department = "200".to_owned();
+    new.email = "new@shiliu.example".to_owned();
+    new.mobile = "19700000001".to_owned();
+    new.leader = Some("u_chen".to_owned());
+    bot.act(Verb::Hire { person: new }).await;
+    bot.settle().await;
+    for (_, result) in hutong::app::sync_directory(bot.system()).await {
+        result.unwrap();
+    }
+    for _ in 0..3 {
+        bot.clock.advance(std::time::Duration::from_secs(300));
+        bot.settle().await;
+    }
+    let card = bot.private_items("u_new").pop().expect("a newcomer is welcomed");
+    let hello = crate::support::buttons(&card).pop().unwrap();
+    bot.act(Verb::Click {
+        person: "u_new".to_owned(),
+        message: card.id.clone(),
+        action: hello.action,
+        values: Default::default(),
+    })
+    .await;
+    bot.settle().await;
+    for _ in 0..3 {
+        bot.clock.advance(std::time::Duration::from_secs(300));
+        bot.settle().await;
+    }
+    bot.tells("u_chen", "/新人 名单").await;
     bot.act(Verb::RenameChat {
         chat: group.0.clone(),
         name: name_of(&words.get(141)),
@@ -181,6 +240,7 @@ async fn told(on: On, words: &dyn Words) -> Option<Shown> {
 
     let mut shown = Vec::new();
     collect(&bot, &group, &mut shown);
+    members.push("u_new");
     for person in members {
         for item in bot.private_items(person) {
             shown.push((person.to_owned(), active(&item), crate::support::text_of(&item)));

@@ -5,13 +5,19 @@
 
 mod support;
 
+mod backup;
 mod cli;
 mod columns;
 mod crash;
+mod directory;
 mod door;
 mod faults;
+mod groups;
 mod hostile;
 mod links;
+mod newcomers;
+mod people;
+mod rehearse;
 mod review;
 mod talk;
 mod tidy;

@@ -34,8 +34,8 @@ async fn waiting(bot: &mut TestBot) -> Group {
     let more = config(bot, &group);
     bot.restart(&more).await;
     bot.settle().await;
-    // Written ahead within ten minutes, handed to the reviewers within ten more.
-    pass(bot, 30).await;
+    // Written within half an hour, handed to the reviewers within a quarter more.
+    pass(bot, 50).await;
     group
 }
 

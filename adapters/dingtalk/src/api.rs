@@ -5,8 +5,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hutong_model::{
-    CallError, ChatId, Clock, DepartmentId, DepartmentRecord, FailedReceiver, Outcome, Page, PersonRecord, Prepared,
-    Receipt, Target, UserId,
+    CallError, ChatId, Clock, Day, DepartmentId, DepartmentRecord, Employment, FailedReceiver, Outcome, Page,
+    PersonRecord, Prepared, Receipt, Target, Timestamp, UserId,
 };
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
@@ -529,7 +529,9 @@ impl Api {
 
     pub async fn person(&self, user: &UserId) -> Result<Option<PersonRecord>, CallError> {
         let found = self.user(user).await.map_err(Failure::call_error)?;
-        Ok(found.as_ref().and_then(person))
+        Ok(found
+            .as_ref()
+            .and_then(|one| person(one, &self.config.employment_fields)))
     }
 
     pub async fn people(
@@ -552,10 +554,11 @@ impl Api {
             .await
             .map_err(Failure::call_error)?;
         let result = answer.get("result");
+        let read = |one: &Value| person(one, &self.config.employment_fields);
         let items = match result.and_then(|r| r.get("list")) {
-            Some(Value::Array(list)) => list.iter().filter_map(person).collect(),
+            Some(Value::Array(list)) => list.iter().filter_map(&read).collect(),
             // A page sample shows one object in place of the array.
-            Some(one @ Value::Object(_)) => person(one).into_iter().collect(),
+            Some(one @ Value::Object(_)) => read(one).into_iter().collect(),
             _ => Vec::new(),
         };
         let more = result.and_then(|r| r.get("has_more")).and_then(wire::boolean) == Some(true);
@@ -664,8 +667,10 @@ fn failed_dings(list: Option<&Value>) -> Vec<FailedReceiver> {
     }
 }
 
-/// Fields of `user/get` and `user/list`; samples show text where others have numbers and booleans.
-fn person(value: &Value) -> Option<PersonRecord> {
+/// Fields of `user/get` and `user/list`; samples show text where others have numbers and booleans. The
+/// platform has no kind of employment: a company writes it into a field of its own (`employment`), which
+/// comes as JSON in `extension`.
+fn person(value: &Value, employment: &[String]) -> Option<PersonRecord> {
     let map: &Map<String, Value> = value.as_object()?;
     let get = |key: &str| map.get(key).and_then(wire::scalar);
     let departments = match map.get("dept_id_list") {
@@ -691,8 +696,23 @@ fn person(value: &Value) -> Option<PersonRecord> {
             .collect(),
         leader: get("manager_userid").and_then(|u| UserId::new(u).ok()),
         title: get("title"),
+        // Milliseconds.
+        joined_on: map
+            .get("hired_date")
+            .and_then(wire::number)
+            .and_then(|ms| Day::in_china(Timestamp(ms))),
+        office: get("work_place"),
+        employment: extension(map.get("extension"), employment),
         active: map.get("active").and_then(wire::boolean).unwrap_or(true),
     })
+}
+
+fn extension(text: Option<&Value>, names: &[String]) -> Option<Employment> {
+    let fields = wire::unfold(text)?;
+    names
+        .iter()
+        .find_map(|name| fields.get(name).and_then(wire::scalar))
+        .and_then(|words| Employment::from_words(&words))
 }
 
 fn department(value: &Value, root: bool) -> Option<DepartmentRecord> {
@@ -722,7 +742,15 @@ mod tests {
         let all: Value = serde_json::from_str(include_str!("../tests/vectors/rest_oapi.json")).unwrap();
         let calls = all["calls"].as_array().unwrap();
         let find = |id: &str| calls.iter().find(|c| c["id"] == id).unwrap()["response_body"].clone();
+        let fields = ["用工类型".to_owned()];
+        let person = |value: &Value| person(value, &fields);
         let got = person(&find("user.get")["result"]).unwrap();
+        assert_eq!(got.joined_on.unwrap().to_string(), "2020-08-16");
+        assert_eq!(
+            (got.office, got.employment),
+            (None, None),
+            "empty and absent are unknown"
+        );
         assert_eq!(got.name, "张三");
         assert_eq!(got.leader.unwrap().as_str(), "manager1234");
         assert_eq!(got.aliases[0].as_str(), "unionExample00001");
@@ -731,8 +759,16 @@ mod tests {
         assert_eq!(listed.employee_no.as_deref(), Some("4"));
         assert_eq!(listed.email, None);
         // The page's own samples write booleans and lists as text.
-        let loose = json!({"userid": "u1", "name": "x", "active": "false", "dept_id_list": "[2,3]"});
+        let loose = json!({
+            "userid": "u1", "name": "x", "active": "false", "dept_id_list": "[2,3]", "hired_date": "1597573616828",
+            "work_place": "苏州", "extension": "{\"爱好\":\"旅游\",\"用工类型\":\"外包\"}",
+        });
         let got = person(&loose).unwrap();
+        assert_eq!(got.joined_on.unwrap().to_string(), "2020-08-16");
+        assert_eq!(
+            (got.office.as_deref(), got.employment),
+            (Some("苏州"), Some(Employment::Outsourced))
+        );
         assert!(!got.active);
         assert_eq!(got.departments.len(), 2);
         let d = department(&find("department.get")["result"], false).unwrap();

@@ -5,7 +5,7 @@ use url::Url;
 
 use crate::verify::AesKey;
 
-const fn key(name: &'static str, kind: KeyKind, required: bool, doc: &'static str) -> KeySpec {
+pub(crate) const fn key(name: &'static str, kind: KeyKind, required: bool, doc: &'static str) -> KeySpec {
     KeySpec {
         name,
         kind,
@@ -58,6 +58,13 @@ pub const KEYS: &[KeySpec] = &[
         KeyKind::Integer,
         false,
         "Long connection: replaced when the platform has sent no frame for so long, 60 to 86400; 180 when left out.",
+    ),
+    key(
+        "connections",
+        KeyKind::Integer,
+        false,
+        "Long connection: how many stand side by side, 1 to 4; with 2 hardly a robot message is lost while one is replaced. \
+         1 when left out.",
     ),
     key(
         "event_token",
@@ -119,6 +126,13 @@ pub const KEYS: &[KeySpec] = &[
         KeyKind::Text,
         false,
         "Department ids to read from, separated by commas; 1 (everyone) when left out.",
+    ),
+    key(
+        "employment_field",
+        KeyKind::Text,
+        false,
+        "Name of the contacts' own field that holds the kind of employment (正式, 实习, 外包, 劳务, 顾问); 用工类型 when \
+         left out.",
     ),
     key(
         "agent_id",
@@ -198,6 +212,8 @@ pub struct Config {
     pub receive: Receive,
     /// Stream mode: silence of application frames after which the connection is replaced.
     pub stream_quiet_ms: u64,
+    /// Stream mode: connections of one process.
+    pub connections: u32,
     /// Empty when there is no HTTP push: then none is accepted.
     pub event_token: Secret,
     /// Means something only together with a token.
@@ -207,6 +223,8 @@ pub struct Config {
     pub cool_app_code: Option<String>,
     pub calendar_user: Option<String>,
     pub root_departments: Vec<i64>,
+    /// Names of the company's own field for the kind of employment; the first that a person has counts.
+    pub employment_fields: Vec<String>,
     pub agent_id: Option<String>,
     pub honour_user: Option<UserId>,
     pub statistics: bool,
@@ -257,7 +275,12 @@ pub fn loopback(url: &Url) -> bool {
     }
 }
 
-fn address(settings: &Settings, key: &'static str, default: &str, hosts: &[&str]) -> Result<Url, KeyProblem> {
+pub(crate) fn address(
+    settings: &Settings,
+    key: &'static str,
+    default: &str,
+    hosts: &[&str],
+) -> Result<Url, KeyProblem> {
     let text = settings.text(key).unwrap_or(default);
     let problem = |what: String| KeyProblem {
         key,
@@ -344,6 +367,20 @@ impl Config {
                         hint: "leave it out for 180 seconds".into(),
                     });
                     STREAM_QUIET_MS
+                }
+            },
+        };
+        let connections = match settings.integer("connections") {
+            None => 1,
+            Some(n) => match u32::try_from(n) {
+                Ok(n @ 1..=4) => n,
+                _ => {
+                    problems.push(KeyProblem {
+                        key: "connections",
+                        what: format!("{n} is not between 1 and 4"),
+                        hint: "2 is enough; leave it out for one".into(),
+                    });
+                    1
                 }
             },
         };
@@ -466,6 +503,7 @@ impl Config {
             (Some(api), Some(oapi), Some(event_aes_key), Some(receive)) if problems.is_empty() => Ok(Self {
                 receive,
                 stream_quiet_ms,
+                connections,
                 robot_code: optional("robot_code").unwrap_or_else(|| client_id.clone()),
                 robot_name: optional("robot_name"),
                 group_template_id: optional("group_template_id"),
@@ -480,6 +518,10 @@ impl Config {
                 event_aes_key,
                 card,
                 root_departments,
+                employment_fields: match optional("employment_field") {
+                    Some(name) => vec![name],
+                    None => ["用工类型", "员工类型"].map(str::to_owned).to_vec(),
+                },
                 agent_id,
                 honour_user,
                 statistics: settings.bool("statistics").unwrap_or(false),

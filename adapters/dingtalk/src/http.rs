@@ -168,20 +168,9 @@ pub struct Http {
 
 impl Http {
     pub fn new(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        // Another part of the program may have installed one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .timeout(Duration::from_secs(15))
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent("hutong");
         let local = |url: &Url| loopback(url) && url.scheme() == "http";
-        if local(&config.api) && local(&config.oapi) {
-            // No TLS there, so no need to load the trust roots either.
-            builder = builder.no_proxy().tls_certs_only([]);
-        }
         Ok(Self {
-            client: builder.build().map_err(|e| e.to_string())?,
+            client: client(local(&config.api) && local(&config.oapi))?,
             token: Mutex::new(None),
             clock,
             quota: Quota::new(config.monthly_calls),
@@ -362,10 +351,31 @@ impl Http {
 
     /// Posts to a session webhook: the address is the credential, there is no token.
     pub async fn webhook(&self, url: Url, body: &Value) -> Result<Value, Failure> {
-        match self.client.post(url).json(body).send().await {
-            Ok(response) => read(Generation::Old, response).await,
-            Err(e) => Err(transport(&e)),
-        }
+        post_old(&self.client, url, body).await
+    }
+}
+
+/// The one way to make a client. `plain`: it talks only to this machine, without TLS.
+pub fn client(plain: bool) -> Result<reqwest::Client, String> {
+    // Another part of the program may have installed one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .timeout(Duration::from_secs(15))
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent("hutong");
+    if plain {
+        // No TLS there, so no need to load the trust roots either.
+        builder = builder.no_proxy().tls_certs_only([]);
+    }
+    builder.build().map_err(|e| e.to_string())
+}
+
+/// A call whose address is its credential.
+pub async fn post_old(client: &reqwest::Client, url: Url, body: &Value) -> Result<Value, Failure> {
+    match client.post(url).json(body).send().await {
+        Ok(response) => read(Generation::Old, response).await,
+        Err(e) => Err(transport(&e)),
     }
 }
 

@@ -18,6 +18,10 @@
 //! answer or in a card. No reactions, no pins, no plain groups with the robot in them. Sends have no
 //! idempotency key; cards and scene groups have the caller's own id.
 //!
+//! # A robot of one group
+//!
+//! [`GroupRobot`], an app of its own kind: a webhook, for posting only.
+//!
 //! # Two ways in
 //!
 //! [`verify`] ends where [`normalise`] begins. [`stream`], the long connection, brings the same JSON to
@@ -39,6 +43,7 @@ pub mod normalise;
 mod notice;
 mod quota;
 pub mod render;
+mod robot;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod stream;
@@ -58,6 +63,7 @@ use hutong_model::{
 pub use config::{CardConfig, Config, KEYS, Previous, Receive};
 pub use ids::{DingId, NoticeId, SentId};
 pub use quota::Usage;
+pub use robot::GroupRobot;
 pub use verify::AesKey;
 
 use api::Api;
@@ -67,12 +73,15 @@ use verify::Proved;
 
 /// This crate's line in the program's list of platforms.
 pub const ENTRY: PlatformEntry = PlatformEntry {
-    kinds: &["dingtalk"],
-    keys: |_| KEYS,
+    kinds: &["dingtalk", robot::KIND],
+    keys: |kind| if kind == robot::KIND { robot::KEYS } else { KEYS },
     build,
 };
 
 fn build(build: Build) -> Result<Arc<dyn Adapter>, Vec<KeyProblem>> {
+    if build.kind == robot::KIND {
+        return Ok(Arc::new(GroupRobot::new(build)?));
+    }
     Ok(Arc::new(DingTalk::new(build)?))
 }
 
@@ -153,6 +162,10 @@ impl Adapter for DingTalk {
 
     fn receive(&self, request: &RawRequest<'_>, now: Timestamp) -> Received {
         self.read(request, now).unwrap_or_else(Received::Rejected)
+    }
+
+    fn monthly_calls(&self) -> Option<u32> {
+        self.api.config.monthly_calls
     }
 
     fn prepare(&self, action: &Action) -> Result<Vec<Prepared>, RenderError> {

@@ -5,6 +5,8 @@
 //! people in lists called `hutong-1`, `hutong-2`, ... and leaves lists made by hand alone. A change that
 //! is done twice ends in the same state, so that it may be repeated.
 //!
+//! Two apps of one company must not change the same badge: each has a lane of its own.
+//!
 //! Source: the official pages admin-v1/badge/badge-grant (list, get, create, update, delete); scope
 //! `admin:badge.grant`. Unconfirmed: what the platform does with an id that it does not know. It is
 //! expected to refuse the whole list, and then everybody in the change is reported as failed.
@@ -30,8 +32,9 @@ struct List {
 
 /// Gives the badge to people, or takes it from them. `call` names the badge and the kind of id.
 pub async fn change(api: &Api, call: &Call, users: &[String], given: bool) -> Result<Receipt, Failure> {
-    // Two changes at once would write over each other. Only within this process: one badge's changes
-    // come from one rule, and the outbox leases one row to one replica.
+    // Two changes at once would write over each other. Between processes the outbox sees to it: all
+    // changes of one badge stand in one lane, and of a lane only the oldest row that is not finished is
+    // ever sent, by the one replica that has leased it. This lock is for callers that have no outbox.
     let _turn = api.badges.lock().await;
     let mut lists = read(api, call).await?;
     let mut failed = Vec::new();

@@ -57,7 +57,7 @@ const fn need(
 const VOID_MESSAGE: &str = "/open-apis/im/v1/messages/om_0";
 
 /// feishu.md 5.11, with the alternatives that the official page of each call names.
-static NEEDS: [Need; 20] = [
+static NEEDS: [Need; 22] = [
     need(
         &["im:message:send_as_bot", "im:message"],
         Missing,
@@ -91,6 +91,20 @@ static NEEDS: [Need; 20] = [
         Warning,
         "拿到成员的 user_id",
         "the user_id of people",
+        Probe::None,
+    ),
+    need(
+        &["contact:user.employee:readonly"],
+        Warning,
+        "看到工号、入职日期、办公城市、用工类型和职务，分层和认人要用",
+        "employee number, first day, city, kind of employment and title of people, for segments",
+        Probe::None,
+    ),
+    need(
+        &["contact:user.department:readonly"],
+        Warning,
+        "看到成员的部门和上级",
+        "departments and leaders of people",
         Probe::None,
     ),
     need(

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use hutong_model::{
-    Body, CardClick, ChatChange, ChatId, ChatKind, ChatRef, DepartmentId, DepartmentRecord, Incoming, Mention,
-    MessageEvent, MessageId, PersonRecord, Sender, SenderKind, Timestamp, UserId,
+    Body, CardClick, ChatChange, ChatId, ChatKind, ChatRef, Day, DepartmentId, DepartmentRecord, Employment, Incoming,
+    Mention, MessageEvent, MessageId, PersonRecord, Sender, SenderKind, Timestamp, UserId,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -428,8 +428,28 @@ pub fn person(wire: &User<'_>, view: View<'_>) -> Option<PersonRecord> {
             .collect(),
         leader: wire.leader_user_id.some().and_then(|id| UserId::new(id).ok()),
         title: wire.job_title.owned(),
+        joined_on: wire
+            .join_time
+            .some()
+            .and_then(|secs| secs.parse().ok())
+            .and_then(|secs| Day::in_china(Timestamp::from_secs(secs))),
+        // `work_station` is a desk, not a place.
+        office: wire.city.owned(),
+        employment: wire.employee_type.some().and_then(employment),
         active: !(status.is_frozen || status.is_resigned || status.is_exited),
     })
+}
+
+/// Official page contact-v3/user/get: 1 正式, 2 实习, 3 外包, 4 劳务, 5 顾问; others are the company's own.
+fn employment(number: &str) -> Option<Employment> {
+    match number {
+        "1" => Some(Employment::Regular),
+        "2" => Some(Employment::Intern),
+        "3" => Some(Employment::Outsourced),
+        "4" => Some(Employment::Contractor),
+        "5" => Some(Employment::Consultant),
+        _ => None,
+    }
 }
 
 pub fn department(wire: &Department<'_>) -> Option<DepartmentRecord> {

@@ -276,6 +276,14 @@ pub struct User<'a> {
     pub job_title: Text<'a>,
     #[serde(borrow)]
     pub employee_no: Text<'a>,
+    /// Seconds; 0 when not filled in.
+    #[serde(borrow)]
+    pub join_time: Text<'a>,
+    #[serde(borrow)]
+    pub city: Text<'a>,
+    /// 1 to 5 have a meaning, higher numbers are kinds that the company has made up.
+    #[serde(borrow)]
+    pub employee_type: Text<'a>,
     #[serde(borrow)]
     pub leader_user_id: Text<'a>,
     #[serde(borrow)]

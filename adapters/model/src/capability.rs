@@ -88,7 +88,7 @@ pub enum Ability {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
-    /// `feishu`, `lark`, `dingtalk`, `wecom`, `wecom_aibot` or `wecom_webhook`.
+    /// `feishu`, `lark`, `dingtalk`, `dingtalk_robot`, `wecom`, `wecom_aibot` or `wecom_webhook`.
     pub kind: &'static str,
     pub sees: BTreeSet<SeeClass>,
     pub can: BTreeSet<Ability>,

@@ -25,7 +25,7 @@ pub use adapter::{
 pub use capability::{Ability, Capabilities, Counts, LimitRule, LimitScope, Limits, SeeClass};
 pub use clock::{Clock, ManualClock, Timestamp};
 pub use diagnose::{Finding, FindingState};
-pub use directory::{DepartmentRecord, Page, PersonRecord};
+pub use directory::{Day, DepartmentRecord, Employment, NotADay, Page, PersonRecord};
 pub use effect::{Action, ActionKind, CalendarEntry, DeliveryClass, Prepared, RenderError, Target};
 pub use event::{
     Attachment, AttachmentKind, Body, CardClick, ChatChange, ChatKind, ChatRef, Event, EventHead, Kind, Mention,

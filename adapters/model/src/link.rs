@@ -109,6 +109,12 @@ pub enum CloseReason {
 /// The protocol of one app's long connection.
 pub trait Link: Send + Sync {
     fn spec(&self) -> LinkSpec;
+
+    /// How many connections stand side by side in one process, where the platform spreads its pushes over
+    /// those that live. Never more than one of an exclusive link.
+    fn connections(&self) -> u32 {
+        1
+    }
     /// Asks the platform where to connect. Called anew for every connection.
     fn open<'a>(&'a self) -> BoxFuture<'a, Result<Endpoint, OpenError>>;
     /// The endpoint answered the upgrade with something else than 101: what that means. `headers` in

@@ -1,5 +1,6 @@
 //! The organisation as one platform's directory holds it.
 
+use hutong_model::{Day, Employment};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,4 +33,11 @@ pub struct SimPerson {
     /// User id of the manager.
     pub leader: Option<String>,
     pub active: bool,
+    /// First day, site and kind of employment, where the company has filled them in.
+    #[serde(default)]
+    pub joined_on: Option<Day>,
+    #[serde(default)]
+    pub office: Option<String>,
+    #[serde(default)]
+    pub employment: Option<Employment>,
 }

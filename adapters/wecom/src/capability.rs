@@ -153,8 +153,8 @@ fn aibot() -> Capabilities {
                 "Its group ids (wr...) are not those of appchat: link the two in the configuration; to post to a group use an app-created group or a group robot.",
             ),
             (
-                "机器人要由人手动加进群；创建者须是超级管理员，否则成员 ID 是加密的，对不上通讯录。",
-                "A person adds it to a group; its creator must be a super administrator, otherwise user ids are encrypted and match nobody.",
+                "机器人要由人手动加进群；创建者应是超级管理员，否则成员 ID 是加密的：要等同一公司的自建应用换算出来，才认得是谁。",
+                "A person adds it to a group; its creator should be a super administrator; otherwise user ids are encrypted, and people are strangers until the company's self-built app has resolved them.",
             ),
             (
                 "点击后原卡片不能改，新内容作为新消息发出。回答里 @ 人不会提醒。",
@@ -210,8 +210,8 @@ fn linked() -> Capabilities {
                 "Its group ids (wr...) are not those of appchat: link the two in the configuration.",
             ),
             (
-                "机器人要由人手动加进群；创建者须是超级管理员，否则成员 ID 是加密的，对不上通讯录。",
-                "A person adds it to a group; its creator must be a super administrator, otherwise user ids are encrypted and match nobody.",
+                "机器人要由人手动加进群；创建者应是超级管理员，否则成员 ID 是加密的：要等同一公司的自建应用换算出来，才认得是谁。",
+                "A person adds it to a group; its creator should be a super administrator; otherwise user ids are encrypted, and people are strangers until the company's self-built app has resolved them.",
             ),
             (
                 "每个群或私聊每分钟最多 30 条、每小时 1000 条；@ 人不会提醒；发送没有防重机制（卡片除外）。",

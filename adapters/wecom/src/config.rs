@@ -3,6 +3,7 @@
 use hutong_model::{Build, KeyKind, KeyProblem, KeySpec, Secret, Settings};
 use url::{Host, Url};
 
+use crate::fields::Fields;
 use crate::stream::WS_URL;
 use crate::verify::{KeyRing, Keys};
 
@@ -55,7 +56,7 @@ const AES_PREVIOUS: KeySpec = key(
     "The EncodingAESKey before a change, still accepted: the same steps as token_previous.",
 );
 
-static APP_KEYS: [KeySpec; 10] = [
+static APP_KEYS: [KeySpec; 14] = [
     key(
         "corp_id",
         KeyKind::Text,
@@ -89,6 +90,30 @@ static APP_KEYS: [KeySpec; 10] = [
         KeyKind::Integer,
         false,
         "账号上限 of the company (管理后台 → 我的企业): the app may send 200 times as many person-messages a day; not limited here when absent.",
+    ),
+    key(
+        "employee_no_field",
+        KeyKind::Text,
+        false,
+        "Name of the members' own field (通讯录 → 成员资料显示) that holds the employee number; 工号 when absent.",
+    ),
+    key(
+        "joined_on_field",
+        KeyKind::Text,
+        false,
+        "Name of the members' own field that holds the first day (2026-09-01); 入职日期 when absent.",
+    ),
+    key(
+        "office_field",
+        KeyKind::Text,
+        false,
+        "Name of the members' own field that holds the place of work; 办公地点 when absent.",
+    ),
+    key(
+        "employment_field",
+        KeyKind::Text,
+        false,
+        "Name of the members' own field that holds the kind of employment (正式, 实习, 外包, 劳务, 顾问); 用工类型 when absent.",
     ),
     BASE,
 ];
@@ -185,6 +210,8 @@ pub struct AppDoor {
     pub calendar_owner: Option<String>,
     /// Accounts of the company: 200 person-messages a day for each (document 90312).
     pub account_ceiling: Option<u32>,
+    /// The company's own fields.
+    pub fields: Fields,
 }
 
 /// An AI bot.
@@ -328,6 +355,21 @@ impl Check<'_> {
         }
     }
 
+    fn fields(&self) -> Fields {
+        let mut fields = Fields::default();
+        for (key, names) in [
+            ("employee_no_field", &mut fields.employee_no),
+            ("joined_on_field", &mut fields.joined_on),
+            ("office_field", &mut fields.office),
+            ("employment_field", &mut fields.employment),
+        ] {
+            if let Some(name) = self.settings.text(key).map(str::trim).filter(|n| !n.is_empty()) {
+                *names = vec![name.to_owned()];
+            }
+        }
+        fields
+    }
+
     fn ws_url(&mut self) -> Url {
         let text = self.settings.text("ws_url").unwrap_or(WS_URL);
         let url = Url::parse(text).ok().filter(|url| {
@@ -442,6 +484,7 @@ pub fn check(build: &Build) -> Result<(Door, Url), Vec<KeyProblem>> {
                     keys,
                     calendar_owner,
                     account_ceiling,
+                    fields: check.fields(),
                 })
             })
         }

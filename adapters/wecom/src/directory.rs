@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 
 use crate::api::{Client, Fail, Payload, read_error};
 use crate::codes::{not_for_this_secret, person_unknown};
+use crate::fields::Fields;
 
+/// Encrypted user ids begin like this in every sample; a plain one may do so too.
+const ENCRYPTED: &str = "wo";
 /// Marks a cursor of `user/list_id`.
 const BY_ID: &str = "list_id:";
 
@@ -42,7 +45,7 @@ fn department(value: &Value) -> Option<DepartmentRecord> {
     })
 }
 
-fn person(value: &Value) -> Option<PersonRecord> {
+fn person(value: &Value, fields: &Fields) -> Option<PersonRecord> {
     let text = |name: &str| {
         value
             .get(name)
@@ -51,22 +54,6 @@ fn person(value: &Value) -> Option<PersonRecord> {
             .map(str::to_owned)
     };
     let user = UserId::new(text("userid")?).ok()?;
-    // A company keeps the number in a field of its own making.
-    let employee_no = value
-        .pointer("/extattr/attrs")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .find(|a| {
-            matches!(
-                a.get("name").and_then(Value::as_str),
-                Some("工号" | "员工编号" | "employee_no")
-            )
-        })
-        .and_then(|a| a.pointer("/text/value").or_else(|| a.get("value")))
-        .and_then(Value::as_str)
-        .filter(|n| !n.is_empty())
-        .map(str::to_owned);
     let main = id_text(value.get("main_department"));
     let mut departments: Vec<DepartmentId> = value
         .get("department")
@@ -79,11 +66,8 @@ fn person(value: &Value) -> Option<PersonRecord> {
     if let Some(at) = departments.iter().position(|d| Some(d.as_str()) == main.as_deref()) {
         departments.swap(0, at);
     }
-    Some(PersonRecord {
-        name: text("name").unwrap_or_else(|| user.to_string()),
-        user,
-        aliases: vec![],
-        employee_no,
+    let name = text("name").unwrap_or_else(|| user.to_string());
+    let mut record = PersonRecord {
         email: text("biz_mail").or(text("email")),
         mobile: text("mobile"),
         departments,
@@ -94,10 +78,13 @@ fn person(value: &Value) -> Option<PersonRecord> {
         title: text("position"),
         // 1 active, 2 disabled, 4 not yet activated, 5 left.
         active: matches!(value.get("status").and_then(Value::as_i64), None | Some(1 | 4)),
-    })
+        ..PersonRecord::new(user, name)
+    };
+    fields.read_json(value, &mut record);
+    Some(record)
 }
 
-fn list<T>(answer: &Value, field: &str, item: fn(&Value) -> Option<T>) -> Vec<T> {
+fn list<T>(answer: &Value, field: &str, item: impl Fn(&Value) -> Option<T>) -> Vec<T> {
     answer
         .get(field)
         .and_then(Value::as_array)
@@ -125,6 +112,7 @@ pub async fn departments(client: &Client) -> Result<Page<DepartmentRecord>, Call
 /// The people directly in a department.
 pub async fn people(
     client: &Client,
+    fields: &Fields,
     department: &DepartmentId,
     cursor: Option<&str>,
 ) -> Result<Page<PersonRecord>, CallError> {
@@ -137,7 +125,7 @@ pub async fn people(
         return people_by_id(client, department, "").await;
     }
     Ok(Page {
-        items: list(&named.map_err(read_error)?, "userlist", person),
+        items: list(&named.map_err(read_error)?, "userlist", |one| person(one, fields)),
         next: None,
     })
 }
@@ -162,16 +150,8 @@ async fn people_by_id(
         .filter_map(|row| {
             let user = UserId::new(row.get("userid")?.as_str()?).ok()?;
             Some(PersonRecord {
-                name: user.to_string(),
-                user,
-                aliases: vec![],
-                employee_no: None,
-                email: None,
-                mobile: None,
                 departments: vec![department.clone()],
-                leader: None,
-                title: None,
-                active: true,
+                ..PersonRecord::new(user.clone(), user.to_string())
             })
         })
         .collect();
@@ -183,13 +163,47 @@ async fn people_by_id(
     Ok(Page { items, next })
 }
 
-/// One person; `None` when unknown, or outside the app's visible range.
-pub async fn one(client: &Client, user: &UserId) -> Result<Option<PersonRecord>, CallError> {
+/// The user id behind the encrypted id that an AI bot of a creator who is no super administrator gets
+/// (document 101521). `None` when the company knows no such id.
+async fn decrypted(client: &Client, user: &UserId) -> Result<Option<UserId>, CallError> {
+    let body = json!({ "open_userid_list": [user.as_str()] });
+    let answer = client
+        .call("batch/openuserid_to_userid", &[], Payload::Json(&body))
+        .await
+        .map_err(read_error)?;
+    // An id that is plain already comes back in `invalid_open_userid_list`.
+    let found = answer.get("userid_list").and_then(Value::as_array);
+    Ok(found
+        .into_iter()
+        .flatten()
+        .find(|row| row.get("open_userid").and_then(Value::as_str) == Some(user.as_str()))
+        .and_then(|row| row.get("userid").and_then(Value::as_str))
+        .and_then(|id| UserId::new(id).ok()))
+}
+
+/// One person; `None` when unknown, or outside the app's visible range. An encrypted id is an alias of
+/// the person it stands for.
+pub async fn one(client: &Client, fields: &Fields, user: &UserId) -> Result<Option<PersonRecord>, CallError> {
+    let found = plain(client, fields, user).await?;
+    if found.is_some() || !user.as_str().starts_with(ENCRYPTED) {
+        return Ok(found);
+    }
+    let Some(behind) = decrypted(client, user).await? else {
+        return Ok(None);
+    };
+    let mut found = plain(client, fields, &behind).await?;
+    if let Some(record) = &mut found {
+        record.aliases.push(user.clone());
+    }
+    Ok(found)
+}
+
+async fn plain(client: &Client, fields: &Fields, user: &UserId) -> Result<Option<PersonRecord>, CallError> {
     match client
         .call("user/get", &[("userid", user.as_str())], Payload::Get)
         .await
     {
-        Ok(answer) => Ok(person(&answer)),
+        Ok(answer) => Ok(person(&answer, fields)),
         Err(Fail::Code { code, .. }) if person_unknown(code) => Ok(None),
         Err(fail) => Err(read_error(fail)),
     }

@@ -23,6 +23,7 @@ pub mod codes;
 pub mod config;
 mod diagnose;
 mod directory;
+pub mod fields;
 pub mod groups;
 pub mod guard;
 pub mod media;
@@ -160,8 +161,10 @@ fn take_app(app: &AppDoor, query: &Query, body: &str, now: Timestamp) -> Result<
     addressed_to(app, &envelope)?;
     let xml = Element::parse(&plain)?;
     addressed_to(app, &xml)?;
+    let mut event = normalise::app(&xml)?;
+    app.fields.read_xml(&xml, &mut event.body);
     Ok(Received::Events {
-        events: vec![normalise::app(&xml)?],
+        events: vec![event],
         // Documented way to say "nothing to reply": 200 with an empty body.
         answer: Answer::text(""),
     })
@@ -268,8 +271,8 @@ impl Adapter for WeCom {
         cursor: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Page<PersonRecord>, CallError>> {
         Box::pin(async move {
-            match self.door {
-                Door::App(_) => directory::people(&self.client, department, cursor).await,
+            match &self.door {
+                Door::App(app) => directory::people(&self.client, &app.fields, department, cursor).await,
                 _ => Err(CallError::NotPossible("reading people")),
             }
         })
@@ -277,8 +280,8 @@ impl Adapter for WeCom {
 
     fn person<'a>(&'a self, user: &'a UserId) -> BoxFuture<'a, Result<Option<PersonRecord>, CallError>> {
         Box::pin(async move {
-            match self.door {
-                Door::App(_) => directory::one(&self.client, user).await,
+            match &self.door {
+                Door::App(app) => directory::one(&self.client, &app.fields, user).await,
                 _ => Err(CallError::NotPossible("reading a person")),
             }
         })

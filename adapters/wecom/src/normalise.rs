@@ -280,10 +280,6 @@ fn contact(xml: &Element) -> Result<Body, Rejection> {
 
 fn full_record(xml: &Element, user: &UserId, name: &str) -> PersonRecord {
     PersonRecord {
-        user: user.clone(),
-        aliases: vec![],
-        name: name.to_owned(),
-        employee_no: None,
         email: xml.get("BizMail").or(xml.get("Email")).map(str::to_owned),
         mobile: xml.get("Mobile").map(str::to_owned),
         departments: xml
@@ -298,6 +294,7 @@ fn full_record(xml: &Element, user: &UserId, name: &str) -> PersonRecord {
             .and_then(|id| UserId::new(id).ok()),
         title: xml.get("Position").map(str::to_owned),
         active: matches!(xml.get("Status"), None | Some("1" | "4")),
+        ..PersonRecord::new(user.clone(), name)
     }
 }
 

@@ -116,7 +116,7 @@ async fn each_missing_right_is_named_with_its_remedy() {
     let all = w.app.diagnose(None).await;
     assert_eq!(all[0].state, Missing);
     assert!(all[0].en.contains("proxy"), "{}", all[0].en);
-    assert!(w.sim.withhold("oa", "nonsense").is_err() && RIGHTS.len() == 6);
+    assert!(w.sim.withhold("oa", "nonsense").is_err() && RIGHTS.len() == 7);
 }
 
 #[tokio::test]

@@ -660,3 +660,37 @@ async fn four_weeks_of_the_demo_company_are_played() {
     assert!(sim.complaints().is_empty());
     sim.stop().await;
 }
+
+#[tokio::test]
+async fn fields_of_the_companys_own_are_read_and_can_be_withheld() {
+    let mut org = world::org();
+    let wang = org.people.iter_mut().find(|p| p.id == "wangwu").unwrap();
+    wang.joined_on = hutong_model::Day::new(2026, 9, 1);
+    wang.office = Some("深圳".into());
+    wang.employment = Some(hutong_model::Employment::Contractor);
+    let w = world::world_of(org, None).await;
+    let got = w.app.person(&user("wangwu")).await.unwrap().unwrap();
+    assert_eq!(got.joined_on, hutong_model::Day::new(2026, 9, 1));
+    assert_eq!(got.office.as_deref(), Some("深圳"));
+    assert_eq!(got.employment, Some(hutong_model::Employment::Contractor));
+    w.sim.withhold("oa", "own_fields").unwrap();
+    let got = w.app.person(&user("wangwu")).await.unwrap().unwrap();
+    assert_eq!(
+        (got.joined_on, got.office, got.employment, got.employee_no),
+        (None, None, None, None),
+        "unknown, not empty"
+    );
+    assert_eq!(got.name, "王五");
+}
+
+#[tokio::test]
+async fn an_encrypted_id_is_resolved_by_the_app() {
+    let w = world::world().await;
+    let plain = user("wangwu");
+    let open = user(&hutong_wecom::sim::open_user_id("wangwu"));
+    let got = w.app.person(&open).await.unwrap().unwrap();
+    assert_eq!((&got.user, got.aliases.as_slice()), (&plain, [open].as_slice()));
+    let nobody = user("woNOBODYHASTHISID000000000000000");
+    assert_eq!(w.app.person(&nobody).await.unwrap(), None);
+    assert!(w.app.person(&plain).await.unwrap().unwrap().aliases.is_empty());
+}

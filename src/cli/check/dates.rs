@@ -7,22 +7,13 @@ use hutong_model::Timestamp;
 
 use super::Planned;
 use super::ruled_out::{Words, words};
+use crate::calendar::workdays;
 use crate::config::{Holidays, NthWorkday, OnHoliday, OnMakeupWorkday, ScheduleSpec, weekday_zh};
 use crate::schedule::calendar::{Occurrence, Occurrences, wall_clock};
 use crate::schedule::{self, Coverage, CronExpr, Spec, WorkdayTable, Workdays};
 
 /// Issues that may fall out before the search for dates ends.
 const SEARCH: usize = 400;
-
-/// The workday calendar of a configuration: its own file, else the one that comes with the program.
-pub fn workdays(holidays: &Holidays) -> WorkdayTable {
-    let table = match &holidays.file {
-        Some(file) => WorkdayTable::from_toml(&file.text),
-        None => WorkdayTable::china(),
-    };
-    // The loader and the tests of the scheduler have read both.
-    table.unwrap_or_default()
-}
 
 /// A repetition as the scheduler takes it. `today` is where it begins to look whether a cron
 /// expression ever happens.
@@ -40,6 +31,11 @@ pub fn scheduler_spec(spec: &ScheduleSpec, workdays: Arc<dyn Workdays>, today: N
             },
             time: *time,
             workdays,
+        },
+        ScheduleSpec::NthWeekday { nth, weekday, time } => Spec::NthWeekday {
+            nth: *nth,
+            weekday: *weekday,
+            time: *time,
         },
         ScheduleSpec::Cron(text) => Spec::Cron(CronExpr::parse(text, today).map_err(|e| e.to_string())?),
     })
@@ -133,7 +129,7 @@ mod tests {
             zone: chrono_tz::Asia::Shanghai,
             on_holiday,
             on_makeup_workday: OnMakeupWorkday::Normal,
-            holidays: &Holidays { file: None },
+            holidays: &Holidays::default(),
         })
     }
 
@@ -193,7 +189,7 @@ mod tests {
     #[test]
     fn unknown_years_are_named() {
         let at = |text| {
-            coverage(&Holidays { file: None }, at(text))
+            coverage(&Holidays::default(), at(text))
                 .into_iter()
                 .map(|w| w.en)
                 .collect::<Vec<_>>()

@@ -395,6 +395,74 @@ fn every_form_of_a_repetition_is_read_or_told() {
 }
 
 #[test]
+fn group_rules_of_segments_are_read_or_told() {
+    let segment = "[[segment]]\nid = \"mcu\"\ntitle = \"单片机\"\nwhere = \"tag 'mcu'\"\n";
+    let rule = |id: &str, rest: &str| format!("[[group_rule]]\nid = \"{id}\"\napp = \"fs\"\n{rest}\n");
+    let both = format!(
+        "{APP}{segment}{}{}",
+        rule(
+            "big",
+            "source = { department = \"研发\", depth = 0, include_contractors = false }\nname = \"大群\""
+        ),
+        rule("more", "source = { segment = \"mcu\" }\ninto = \"big\""),
+    );
+    let rules = read(&both).unwrap_or_else(|p| panic!("{p}")).rules.groups;
+    assert_eq!(
+        (rules[0].source.department.as_deref(), rules[0].depth),
+        (Some("研发"), 0)
+    );
+    assert!(!rules[0].source.include_contractors && rules[1].source.include_contractors);
+    assert_eq!((rules[0].split_over, rules[0].optional), (0, true));
+    // What feeds a group stands with it, with its condition.
+    let fed = rules[0].feeders[0].segment.as_ref().unwrap();
+    assert_eq!(
+        (fed.title.as_str(), fed.condition.to_string().as_str()),
+        ("单片机", "tag in ('mcu')")
+    );
+    // A ring feeds nobody, and is no endless search.
+    let ring = format!(
+        "{APP}{}{}",
+        rule("a", "department = \"研发\"\ninto = \"b\""),
+        rule("b", "department = \"研发\"\ninto = \"a\""),
+    );
+    assert!(
+        read(&ring)
+            .unwrap_or_else(|p| panic!("{p}"))
+            .rules
+            .groups
+            .iter()
+            .all(|r| r.feeders.is_empty())
+    );
+    for (rest, what) in [
+        ("source = { segment = \"mcu\" }", "has no department to be named after"),
+        (
+            "department = \"研发\"\nname = \"{segment}{dept}\"",
+            "has no segment to be named after",
+        ),
+        (
+            "source = { segment = \"mcx\" }\nname = \"n\"",
+            "there is no [[segment]] with id \"mcx\"",
+        ),
+        (
+            "department = \"研发\"\ninto = \"x\"",
+            "there is no [[group_rule]] with id \"x\"",
+        ),
+        (
+            "department = \"研发\"\nname = \"{who}\"",
+            "has a placeholder that is not known",
+        ),
+        (
+            "department = \"研发\"\nsource = { department = \"市场\" }",
+            "source says",
+        ),
+        ("depth = 1", "is missing"),
+    ] {
+        let told = told(&format!("{APP}{segment}{}", rule("g", rest)));
+        assert!(told.len() == 1 && told[0].contains(what), "{rest}: {told:?}");
+    }
+}
+
+#[test]
 fn group_rules_that_contradict_are_told() {
     let second = GROUP.replace("\"g\"", "\"h\"");
     let twice = told(&format!(
@@ -497,7 +565,7 @@ fn a_misspelled_word_finds_its_neighbour() {
     assert_eq!(hint("[[colum]]\nid = 1\n"), "did you mean column?");
     assert_eq!(
         hint("lateness = \"2h\"\n"),
-        "known sections: app, chat_link, column, company, group_rule, holidays, interests, limits, log, points, report, retention, review, role, schedule, segment, server, store"
+        "known sections: app, calendar, chat_link, column, company, group_rule, holidays, identity, interests, limits, log, noise, onboard, points, report, retention, review, role, schedule, segment, server, store"
     );
     assert_eq!(hint("zone = \"Asia/Shanghai\"\n"), "it belongs into [company]");
     assert_eq!(

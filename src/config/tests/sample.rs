@@ -44,6 +44,11 @@ fn expected() -> Checked {
             group_remove_people: 20,
             group_remove_percent: 10,
         },
+        noise: Noise {
+            merge_at: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            priority: Vec::new(),
+            groups: Vec::new(),
+        },
         retention: Retention {
             dedupe: 7 * DAY,
             inbox: 30 * DAY,
@@ -58,10 +63,15 @@ fn expected() -> Checked {
             on_holiday: OnHoliday::NextWorkday,
             on_makeup_workday: OnMakeupWorkday::Normal,
         },
-        holidays: Holidays { file: None },
+        holidays: Holidays::default(),
+        calendar: CalendarConfig::default(),
         apps: Vec::new(),
         roles: Vec::new(),
         chat_links: Vec::new(),
+        identity: crate::config::Identity {
+            by: crate::directory::people::By::ALL.to_vec(),
+            map: Vec::new(),
+        },
         rules: RulesConfig::default(),
     }
 }

@@ -299,10 +299,12 @@ pub(super) async fn act(
 /// How far the visitor lets the time pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Jump {
+pub(crate) enum Jump {
     Hour,
     /// 09:30 of the next working day.
     Workday,
+    /// 09:30 of the working day after the next three working days are over.
+    ThreeWorkdays,
     /// 10:00 of the next Monday.
     Monday,
 }
@@ -313,7 +315,7 @@ pub(super) struct Move {
 }
 
 /// Where a jump from `now` leads.
-pub(super) fn target(now: Timestamp, jump: Jump, is_workday: impl Fn(Date) -> bool) -> Timestamp {
+pub(crate) fn target(now: Timestamp, jump: Jump, is_workday: impl Fn(Date) -> bool) -> Timestamp {
     let today = Date::of(now);
     match jump {
         Jump::Hour => now + Duration::from_secs(3600),
@@ -325,6 +327,13 @@ pub(super) fn target(now: Timestamp, jump: Jump, is_workday: impl Fn(Date) -> bo
                 .find(|d| is_workday(*d) && d.at_minute(minute) > now)
                 .unwrap_or_else(|| today.plus(1))
                 .at_minute(minute)
+        }
+        Jump::ThreeWorkdays => {
+            let work = (1..60).map(|n| today.plus(n)).filter(|d| is_workday(*d));
+            work.take(4)
+                .last()
+                .unwrap_or_else(|| today.plus(4))
+                .at_minute(9 * 60 + 30)
         }
         Jump::Monday => {
             let this = today.monday().at_minute(10 * 60);
@@ -506,6 +515,9 @@ mod tests {
         let after = to(monday_early, Jump::Monday);
         assert_eq!(show(to(after, Jump::Monday)), ((2026, 12, 7), 10 * 60));
         assert_eq!(show(target(friday, Jump::Workday, |_| false)).1, 9 * 60 + 30);
+        // Monday, Tuesday and Wednesday are over.
+        assert_eq!(show(to(friday, Jump::ThreeWorkdays)), ((2026, 12, 3), 9 * 60 + 30));
+        assert_eq!(show(target(friday, Jump::ThreeWorkdays, |_| false)).0, (2026, 12, 1));
     }
 
     #[test]

@@ -682,6 +682,73 @@
     for (const b of buttons) b.disabled = false;
   }
 
+  /* ---------- people come and go ---------- */
+
+  // Names that nobody in the company has.
+  const NEW_NAMES = ['安小满', '白一诺', '常知夏', '邓云舟', '方听雨', '葛星野', '洪见山', '姜南枝', '柯望舒', '龙青禾', '倪向晚', '尚可期'];
+  const departmentName = (id) => here().departments.find((d) => d.id === id)?.path || '';
+  const hrPerson = () => here().byId.get($('hr-person').value);
+  function drawHr() {
+    const chat = current();
+    const owner = chat && chat.group && here().byId.get(chat.owner);
+    const people = here().people.filter((p) => p.active);
+    const option = (p) => el('option', { value: p.id, text: `${p.name} · ${p.department.split(' / ').pop()} · ${p.title}` });
+    const before = $('hr-person').value;
+    $('hr-person').replaceChildren(
+      ...(owner && owner.active ? [el('optgroup', { label: t.hr_owner }, option(owner))] : []),
+      el('optgroup', { label: t.hr_everybody }, ...people.map(option)),
+    );
+    if (people.some((p) => p.id === before)) $('hr-person').value = before;
+    const department = $('hr-department').value;
+    $('hr-department').replaceChildren(...here().departments.map((d) => el('option', { value: d.id, text: d.path })));
+    if (here().departments.some((d) => d.id === department)) $('hr-department').value = department;
+    $('hr-where').textContent = format(t.hr_where, { platform: t[state.platform] });
+    drawHrNow();
+  }
+  function drawHrNow() {
+    const person = hrPerson();
+    $('hr-now').textContent = person ? format(t.hr_is_in, { department: person.department }) : '';
+  }
+  async function hr(verb, change, told) {
+    const buttons = document.querySelectorAll('#hr button');
+    for (const b of buttons) b.disabled = true;
+    const done = await act(verb);
+    for (const b of buttons) b.disabled = false;
+    if (!done) return;
+    change();
+    toast(told);
+    drawHr();
+    soon();
+  }
+  function transfer() {
+    const [person, id] = [hrPerson(), $('hr-department').value];
+    if (!person || person.department_id === id) return;
+    const department = departmentName(id);
+    hr({ do: 'transfer', person: person.id, department: id }, () => { person.department_id = id; person.department = department; },
+      format(t.hr_moved, { name: person.name, department }));
+  }
+  function quit() {
+    const person = hrPerson();
+    if (!person) return;
+    hr({ do: 'quit', person: person.id }, () => { person.active = false; }, format(t.hr_left, { name: person.name }));
+  }
+  function hire() {
+    const id = $('hr-department').value;
+    const taken = new Set(here().people.map((p) => p.name));
+    const name = NEW_NAMES.find((n) => !taken.has(n)) || `新同事${here().people.length}`;
+    const n = here().people.length + 1;
+    const person = {
+      id: `u_new${n}`, name, employee_no: `N${state.platform[0].toUpperCase()}${n}`, department: id, email: `new${n}@example.com`,
+      mobile: `1990099${String(n).padStart(4, '0')}`, title: boot.lang === 'zh' ? '新同事' : 'New colleague', leader: null, active: true,
+    };
+    const shown = { id: person.id, name, no: person.employee_no, department: departmentName(id), department_id: id, title: person.title, active: true };
+    hr({ do: 'hire', person }, () => {
+      here().people.push(shown);
+      here().byId.set(shown.id, shown);
+      colleagues.set(shown.no, { ...shown, ids: { [state.platform]: shown.id } });
+    }, format(t.hr_hired, { name, department: shown.department }));
+  }
+
   /* ---------- how the bot receives ---------- */
 
   const lamp = (r) => (r.receive === 'callback' ? 'callback' : r.standing === 'ready' ? 'live' : 'down');
@@ -773,6 +840,11 @@
       if (at >= 0 && next) { e.preventDefault(); next.focus(); }
     });
   }
+  $('hr-open').addEventListener('click', () => { drawHr(); $('hr').showModal(); });
+  $('hr-person').addEventListener('change', drawHrNow);
+  $('hr-transfer').addEventListener('click', transfer);
+  $('hr-quit').addEventListener('click', quit);
+  $('hr-hire').addEventListener('click', hire);
   $('chat-filter').addEventListener('input', drawChats);
   $('members').addEventListener('click', () => { drawMembers(); $('member-sheet').showModal(); });
   $('leave').addEventListener('click', async () => { $('member-sheet').close(); await act({ do: 'leave', person: me().id, chat: current().id }); refreshChats(); });

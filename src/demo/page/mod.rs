@@ -136,6 +136,8 @@ impl DemoSim {
     }
 }
 
+pub(crate) use api::{Jump, target};
+
 /// The page, its assets and its interface, to be served at the root of an address.
 pub fn router(state: DemoState) -> Router {
     let shared = Arc::new(api::Shared::new(state));

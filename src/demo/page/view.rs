@@ -44,6 +44,13 @@ struct BootPlatform {
     id: &'static str,
     apps: Vec<BootApp>,
     people: Vec<BootPerson>,
+    departments: Vec<BootDepartment>,
+}
+
+#[derive(Serialize)]
+struct BootDepartment {
+    id: String,
+    path: String,
 }
 
 #[derive(Serialize)]
@@ -59,6 +66,7 @@ struct BootPerson {
     name: String,
     no: String,
     department: String,
+    department_id: String,
     title: String,
     active: bool,
 }
@@ -109,11 +117,20 @@ pub(super) async fn page(State(shared): State<Arc<Shared>>, RawQuery(query): Raw
                 .into_iter()
                 .map(|p| BootPerson {
                     department: s.department_path(&p.department),
+                    department_id: p.department,
                     id: p.id,
                     name: p.name,
                     no: p.employee_no,
                     title: p.title,
                     active: p.active,
+                })
+                .collect(),
+            departments: s
+                .departments
+                .iter()
+                .map(|d| BootDepartment {
+                    id: d.id.clone(),
+                    path: s.department_path(&d.id),
                 })
                 .collect(),
         })

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use super::PersonId;
 use crate::segment::{Activity, Facts};
 
-pub use store::{all, departments, interests_of, set_fact, set_interest, set_tag, tags_of};
+pub use store::{all, departments, interests_of, one, set_fact, set_interest, set_tag, tags_of};
 
 /// A figure that a rule leaves about a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,20 +8,36 @@ use hutong_model::{CompanyId, Platform, Timestamp};
 use super::{Figure, PersonFacts};
 use crate::directory::PersonId;
 use crate::segment::{Activity, Dept};
-use crate::store::{Row, StoreError, Tx};
+use crate::store::{Query, Row, StoreError, Tx};
 
 /// All active people of a company, in the order of their ids. Six statements whatever their number;
 /// about 0.5 KiB of memory per person.
 pub async fn all(tx: &mut Tx, company: &CompanyId) -> Result<Vec<PersonFacts>, StoreError> {
-    let rows = tx
-        .query(
-            "SELECT p.id, p.name, p.employee_no, p.title, p.office, p.joined_on, p.contractor, d.name AS department_name \
-             FROM person p LEFT JOIN department d ON d.id = p.department \
-             WHERE p.company = $1 AND p.active = TRUE ORDER BY p.id",
-        )
-        .bind(company)
-        .all()
-        .await?;
+    read(tx, company, None).await
+}
+
+/// One person, when active: what [`all`] would say of them, at the cost of one.
+pub async fn one(tx: &mut Tx, company: &CompanyId, person: &PersonId) -> Result<Vec<PersonFacts>, StoreError> {
+    read(tx, company, Some(person)).await
+}
+
+/// A statement about everybody, or about one person: the `WHERE` then names the person too.
+fn about<'q>(tx: &'q mut Tx, sql: &'static str, company: &CompanyId, only: Option<&PersonId>) -> Query<'q> {
+    let Some(person) = only else {
+        return tx.query(sql).bind(company);
+    };
+    let one = match sql.contains("p.active = TRUE") {
+        true => sql.replace("p.active = TRUE", "p.active = TRUE AND p.id = $2"),
+        false => sql.replace("company = $1", "company = $1 AND person = $2"),
+    };
+    tx.query(one).bind(company).bind(person.as_str())
+}
+
+async fn read(tx: &mut Tx, company: &CompanyId, only: Option<&PersonId>) -> Result<Vec<PersonFacts>, StoreError> {
+    const PEOPLE: &str = "SELECT p.id, p.name, p.employee_no, p.title, p.office, p.joined_on, p.contractor, \
+         d.name AS department_name FROM person p LEFT JOIN department d ON d.id = p.department \
+         WHERE p.company = $1 AND p.active = TRUE ORDER BY p.id";
+    let rows = about(tx, PEOPLE, company, only).all().await?;
     let mut people = Vec::with_capacity(rows.len());
     let mut index = HashMap::with_capacity(rows.len());
     for row in &rows {
@@ -71,21 +87,16 @@ pub async fn all(tx: &mut Tx, company: &CompanyId) -> Result<Vec<PersonFacts>, S
         ),
     ];
     for (sql, into) in lists {
-        for row in tx.query(sql).bind(company).all().await? {
+        for row in about(tx, sql, company, only).all().await? {
             let person: String = row.get("person")?;
             if let Some(facts) = index.get(&person).and_then(|i| people.get_mut(*i)) {
                 into(facts, row.get("value")?);
             }
         }
     }
-    let figures = tx
-        .query(
-            "SELECT f.person, f.field, f.value FROM person_fact f JOIN person p ON p.id = f.person \
-             WHERE p.company = $1 AND p.active = TRUE",
-        )
-        .bind(company)
-        .all()
-        .await?;
+    const FIGURES: &str = "SELECT f.person, f.field, f.value FROM person_fact f JOIN person p ON p.id = f.person \
+         WHERE p.company = $1 AND p.active = TRUE";
+    let figures = about(tx, FIGURES, company, only).all().await?;
     for row in &figures {
         let (person, field): (String, String) = (row.get("person")?, row.get("field")?);
         let value: i64 = row.get("value")?;

@@ -1,21 +1,25 @@
 //! What is sent in, and what editors do.
 
+use std::sync::Arc;
+
 use hutong_model::{Block, DeliveryClass, Inline, Message};
 
-use super::store::{self, Item, NewItem};
+use super::store::{self, Item};
 use super::{ColumnsRule, Entry};
+use crate::access::store::audit;
 use crate::commands::{AnswerPlace, Call};
 use crate::directory::PersonId;
 use crate::issues::{self, Content};
 use crate::rules::{Ctx, RuleError};
+use crate::store::Tx;
 use crate::text::Lang;
 use crate::text::columns::Say;
 
 /// A submission, in characters.
-const SHORTEST: usize = 6;
+pub(super) const SHORTEST: usize = 6;
 const LONGEST: usize = 500;
 /// Submissions of one person to one column that wait at the same time.
-const MOST_PENDING: i64 = 5;
+pub(super) const MOST_PENDING: i64 = 5;
 /// What editors see of what waits.
 const LISTED: i64 = 3;
 /// No second issue by hand within these minutes: a command typed twice is not meant twice.
@@ -27,13 +31,23 @@ impl ColumnsRule {
         ctx.answer(&call.asker, AnswerPlace::Private, text)
     }
 
+    /// By id or title, as people type them.
+    pub(super) async fn named(&self, tx: &mut Tx, typed: &str) -> Result<Option<Arc<Entry>>, RuleError> {
+        let typed = typed.trim();
+        let all = self.all(tx).await?;
+        Ok(all
+            .into_iter()
+            .find(|e| e.column.id.eq_ignore_ascii_case(typed) || e.column.title.eq_ignore_ascii_case(typed)))
+    }
+
     /// The column a command names; says so when there is none.
-    fn wanted(&self, ctx: &mut Ctx, call: &Call) -> Result<Option<&Entry>, RuleError> {
+    pub(super) async fn wanted(&self, ctx: &mut Ctx, call: &Call) -> Result<Option<Arc<Entry>>, RuleError> {
         let typed = call.text("column").unwrap_or_default();
-        if let Some(entry) = self.named(typed) {
+        if let Some(entry) = self.named(ctx.tx(), typed).await? {
             return Ok(Some(entry));
         }
-        let titles: Vec<&str> = self.entries.iter().map(|e| e.column.title.as_str()).collect();
+        let all = self.all(ctx.tx()).await?;
+        let titles: Vec<&str> = all.iter().map(|e| e.column.title.as_str()).collect();
         let say = if titles.is_empty() {
             Say::ListEmpty
         } else {
@@ -44,62 +58,24 @@ impl ColumnsRule {
     }
 
     pub(super) async fn submit(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
-        let Some(entry) = self.wanted(ctx, call)? else {
+        let body = call.text("text").unwrap_or_default();
+        if body.is_empty() && call.text("column").is_none() {
+            return self.ask_for_text(ctx, &call.asker).await;
+        }
+        let Some(entry) = self.wanted(ctx, call).await? else {
             return Ok(());
         };
-        let column = &entry.column;
-        let body: String = call
-            .text("text")
-            .unwrap_or_default()
-            .trim()
-            .chars()
-            .take(LONGEST)
-            .collect();
-        if body.chars().filter(|c| c.is_alphanumeric()).count() < SHORTEST {
-            return self.say(ctx, call, &Say::TooShort);
-        }
-        let author = &call.asker.person;
-        // Two messages at once must not pass the limit together.
-        ctx.tx().lock(&format!("column submit {}", author.id)).await?;
-        if store::pending_of(ctx.tx(), &column.id, &author.id).await? >= MOST_PENDING {
-            return self.say(ctx, call, &Say::TooMany { most: MOST_PENDING });
-        }
-        let item = NewItem {
-            column: &column.id,
-            cause: ctx.event_id().hex(),
-            author: &author.id,
-            body: &body,
-            app: &call.asker.app,
-            message: call.asker.message.as_ref(),
-            at: ctx.now(),
-        };
-        if !store::submit(ctx.tx(), &item).await? {
-            return Ok(());
-        }
-        let mine = store::items(ctx.tx(), &column.id, "pending", i64::MAX).await?;
-        let id = mine.iter().rev().find(|i| i.author == author.id).map_or(0, |i| i.id);
-        let lang = ctx.env().lang;
-        let title = column.title.as_str();
-        let card = Message::card(
-            Say::SubmittedTitle {
-                title,
-                author: &author.name,
-            }
-            .in_lang(lang),
-        )
-        .block(Block::Quote(vec![Inline::Text(body)]))
-        .note(Say::SubmittedNote { id }.in_lang(lang));
-        self.to_editors(ctx, entry, "submitted", &card).await?;
-        self.say(ctx, call, &Say::Submitted { title })
+        self.take_in(ctx, &call.asker, &entry, body, "[]", None).await
     }
 
     pub(super) async fn list(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
         let lang = call.asker.lang;
-        if self.entries.is_empty() {
+        let all = self.all(ctx.tx()).await?;
+        if all.is_empty() {
             return self.say(ctx, call, &Say::ListEmpty);
         }
         let mut card = Message::card(Say::ListTitle.in_lang(lang));
-        for entry in self.entries.iter().take(5) {
+        for entry in all.iter().take(5) {
             let column = &entry.column;
             let row = Say::ListRow {
                 title: &column.title,
@@ -127,11 +103,11 @@ impl ColumnsRule {
     }
 
     pub(super) async fn preview(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
-        let Some(entry) = self.wanted(ctx, call)? else {
+        let Some(entry) = self.wanted(ctx, call).await? else {
             return Ok(());
         };
         let lang = call.asker.lang;
-        let pieces = self.pieces(ctx, entry).await?;
+        let pieces = self.pieces(ctx, &entry).await?;
         let ready = pieces.len();
         let content = Content {
             title: entry.column.title.clone(),
@@ -155,10 +131,11 @@ impl ColumnsRule {
     async fn item(&self, ctx: &mut Ctx, call: &Call) -> Result<Option<(Item, String)>, RuleError> {
         let id = call.integer("number").unwrap_or(0);
         let item = store::item(ctx.tx(), id).await?;
-        let found = item.and_then(|i| {
-            let title = self.entry(&i.column)?.column.title.clone();
-            Some((i, title))
-        });
+        let entry = match &item {
+            Some(item) => self.entry(ctx.tx(), &item.column).await?,
+            None => None,
+        };
+        let found = item.zip(entry.map(|e| e.column.title.clone()));
         if found.is_none() {
             self.say(ctx, call, &Say::NoItem { id })?;
         }
@@ -206,11 +183,17 @@ impl ColumnsRule {
     }
 
     pub(super) async fn pause(&self, ctx: &mut Ctx, call: &Call, paused: bool) -> Result<(), RuleError> {
-        let Some(entry) = self.wanted(ctx, call)? else {
+        let Some(entry) = self.wanted(ctx, call).await? else {
             return Ok(());
         };
         let now = ctx.now();
         store::set_paused(ctx.tx(), &entry.column.id, paused, &call.asker.person.id, now).await?;
+        let action = if paused { "columns.pause" } else { "columns.resume" };
+        let actor = call.asker.person.id.as_str();
+        audit(ctx.tx(), now, actor, action, &entry.column.id, &serde_json::Value::Null).await?;
+        if !paused {
+            store::unhalve(ctx.tx(), &entry.column.id).await?;
+        }
         let title = entry.column.title.as_str();
         let say = if paused {
             Say::Paused { title }
@@ -222,7 +205,7 @@ impl ColumnsRule {
 
     /// An issue by hand, now. It needs something to say, though less than a regular one.
     pub(super) async fn send_now(&self, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
-        let Some(entry) = self.wanted(ctx, call)? else {
+        let Some(entry) = self.wanted(ctx, call).await? else {
             return Ok(());
         };
         let column = &entry.column;
@@ -234,10 +217,11 @@ impl ColumnsRule {
         if last.iter().any(|i| i.number > 0 && now.since(i.at) < pause) {
             return self.say(ctx, call, &Say::JustSent { title });
         }
-        if self.chats(ctx, entry).await?.is_empty() {
+        let readers = self.readers(ctx, &entry).await?;
+        if readers.is_empty() {
             return self.say(ctx, call, &Say::NoChats { title });
         }
-        let pieces = self.pieces(ctx, entry).await?;
+        let pieces = self.pieces(ctx, &entry).await?;
         if pieces.is_empty() {
             return self.say(ctx, call, &Say::NothingToSend);
         }
@@ -249,8 +233,29 @@ impl ColumnsRule {
             pieces,
         };
         let issue = issues::draft(ctx.tx(), &column.id, &slot, now, &content, None, now).await?;
-        match self.send(ctx, entry, &issue).await? {
-            Some((number, chats)) => self.say(ctx, call, &Say::Sent { title, number, chats }),
+        let actor = call.asker.person.id.clone();
+        audit(
+            ctx.tx(),
+            now,
+            actor.as_str(),
+            "columns.send",
+            &column.id,
+            &serde_json::Value::Null,
+        )
+        .await?;
+        match self.send(ctx, &entry, &issue, &readers, None).await? {
+            Some(sent) => {
+                let until = sent
+                    .until
+                    .map(|at| crate::rules::local(zone, at).format("%H:%M").to_string());
+                let say = Say::Sent {
+                    title,
+                    number: sent.number,
+                    chats: sent.sent,
+                    until: until.as_deref(),
+                };
+                self.say(ctx, call, &say)
+            }
             None => self.say(ctx, call, &Say::JustSent { title }),
         }
     }

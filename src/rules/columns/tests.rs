@@ -49,6 +49,10 @@ fn column() -> Column {
         lateness: Duration::from_secs(7200),
         on_holiday: None,
         on_makeup_workday: None,
+        quiet: Default::default(),
+        editors: vec![],
+        deputies: vec![],
+        reviewers: vec![],
         enabled: true,
     }
 }
@@ -271,4 +275,258 @@ fn schedules_and_texts() {
         ..column()
     };
     assert!(ColumnsRule::new(vec![off], calendar()).unwrap().schedules().is_empty());
+}
+
+impl Desk {
+    async fn everything(&mut self, tick: &str, minute: &str) -> Left {
+        self.w.now = at(minute);
+        let body = Body::Tick {
+            schedule: tick.into(),
+            slot: at(minute),
+            local: minute.into(),
+        };
+        self.w
+            .event(&self.rule, &format!("{tick} {minute}"), body)
+            .await
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_column_is_made_in_a_chat_and_lives_in_the_database() {
+    for t in testing::all().await.unwrap() {
+        let mut d = Desk::open(&t.store).await;
+        let args = |every: &str, time: (u32, u32)| {
+            [
+                ("column", text("经验分享")),
+                ("every", text(every)),
+                (
+                    "time",
+                    ArgValue::Time(NaiveTime::from_hms_opt(time.0, time.1, 0).unwrap()),
+                ),
+                ("chats", text("dept:*")),
+                ("on_holiday", text("提前")),
+            ]
+        };
+        // Numbers of weekdays and dates that never come are answered, and nothing is made.
+        let no = d.edit("columns.new", &args("1", (9, 30))).await;
+        assert!(no.contains("星期只用名字"), "{no}");
+        let no = d.edit("columns.new", &args("30 9 30 2 *", (9, 30))).await;
+        assert!(no.contains("永远不会到"), "{no}");
+        assert!(
+            d.edit("columns.plan", &[("column", text("经验分享"))])
+                .await
+                .contains("没有叫")
+        );
+        let made = d.edit("columns.new", &args("周一", (9, 30))).await;
+        assert!(made.contains("11-30 周一 09:30"), "{made}");
+        let again = d.edit("columns.new", &args("周二", (9, 30))).await;
+        assert!(again.contains("已有同名栏目"), "{again}");
+        let mut tx = t.store.begin().await.unwrap();
+        let stored = d.rule.stored_schedules(&mut tx).await.unwrap();
+        tx.rollback().await.unwrap();
+        assert!(stored.iter().any(|s| s.id.starts_with("columns:c-")), "{stored:?}");
+        let moved = d.edit("columns.move", &args("2nd mon", (10, 0))).await;
+        assert!(moved.contains("12-14 周一 10:00"), "{moved}");
+        let toml = d.edit("columns.show", &[("column", text("经验分享"))]).await;
+        assert!(
+            toml.contains("every = { nth = \"2nd mon\", time = \"10:00\" }"),
+            "{toml}"
+        );
+        assert!(toml.contains("on_holiday = \"prev_workday\""), "{toml}");
+        // What stands in the configuration is not changed in a chat.
+        let config = [
+            ("column", text("news")),
+            ("every", text("周二")),
+            args("", (10, 0))[2].clone(),
+        ];
+        let no = d.edit("columns.move", &config).await;
+        assert!(
+            no.contains("以配置为准") && no.contains("every = { weekday = \"tue\""),
+            "{no}"
+        );
+    }
+}
+
+#[test]
+fn what_a_column_says_as_toml_reads_back() {
+    for every in [
+        ScheduleSpec::typed("周一", NaiveTime::from_hms_opt(9, 30, 0)).unwrap(),
+        ScheduleSpec::typed("每月1日", NaiveTime::from_hms_opt(9, 30, 0)).unwrap(),
+        ScheduleSpec::typed("最后工作日", NaiveTime::from_hms_opt(17, 0, 0)).unwrap(),
+        ScheduleSpec::typed("last fri", NaiveTime::from_hms_opt(17, 0, 0)).unwrap(),
+        ScheduleSpec::typed("30 9 * * 1-5", None).unwrap(),
+    ] {
+        let column = Column {
+            every,
+            title: "a \"b\" \\ c".into(),
+            items: vec!["一\n二".into()],
+            on_holiday: Some(OnHoliday::Skip),
+            on_makeup_workday: Some(OnMakeupWorkday::Skip),
+            editors: vec![crate::config::Who::Employee("E1".into())],
+            ..column()
+        };
+        assert_eq!(written::parse(&written::toml(&column)), Some(column));
+    }
+    assert_eq!(ScheduleSpec::typed("1", NaiveTime::from_hms_opt(9, 30, 0)), None);
+}
+
+#[tokio::test]
+async fn editors_are_reminded_in_working_time_and_deputies_stand_in() {
+    for t in testing::all().await.unwrap() {
+        let mut d = Desk::open(&t.store).await;
+        // 24 working hours before Monday 09:30 is Wednesday 12:30, 4 are Friday 14:30.
+        assert!(
+            d.everything("columns:~desk", "2026-11-25T12:00")
+                .await
+                .said()
+                .is_empty()
+        );
+        let left = d.everything("columns:~desk", "2026-11-25T12:30").await;
+        assert!(left.to("user editor").contains("还差内容"), "{:?}", left.said());
+        assert!(
+            d.everything("columns:~desk", "2026-11-25T13:00")
+                .await
+                .said()
+                .is_empty()
+        );
+        let left = d.everything("columns:~desk", "2026-11-27T14:30").await;
+        assert!(
+            left.to("user editor").contains("剩约 4 个工作小时"),
+            "{:?}",
+            left.said()
+        );
+        // Nothing is sent, the editor hears why; the second empty issue in a row suggests less.
+        let left = d.everything("columns:news", "2026-11-30T09:30").await;
+        assert!(
+            !left.said().iter().any(|(to, _)| to.starts_with("chat")),
+            "{:?}",
+            left.said()
+        );
+        let left = d.everything("columns:news", "2026-12-07T09:30").await;
+        let all = left.to("user editor");
+        assert!(all.contains("改为隔周"), "{all}");
+    }
+}
+
+#[tokio::test]
+async fn prepared_content_is_what_is_sent_and_an_edit_makes_a_new_version() {
+    for t in testing::all().await.unwrap() {
+        let mut d = Desk::open(&t.store).await;
+        let write = |what: &str| {
+            [
+                ("column", text("每周资讯")),
+                ("date", ArgValue::Date("2026-11-30".parse().unwrap())),
+                ("text", text(what)),
+            ]
+        };
+        assert!(
+            d.edit("columns.content", &write("高铁不再预审;住宿标准上调"))
+                .await
+                .contains("第 1 稿")
+        );
+        assert!(
+            d.edit("columns.content", &write("高铁不再预审;发票 15 天"))
+                .await
+                .contains("第 2 稿")
+        );
+        let mut wrong = write("甲;乙");
+        wrong[1].1 = ArgValue::Date("2026-12-01".parse().unwrap());
+        assert!(d.edit("columns.content", &wrong).await.contains("那天没有这个栏目"));
+        let left = d.everything("columns:news", "2026-11-30T09:30").await;
+        let shown = left.to("chat oc_1");
+        assert!(shown.contains("发票 15 天") && !shown.contains("住宿"), "{shown}");
+        assert!(shown.contains("[有用] [想看更多] [投稿]"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_holiday_moves_an_issue_and_the_card_says_why() {
+    for t in testing::all().await.unwrap() {
+        let mut d = Desk::open(&t.store).await;
+        d.rule = ColumnsRule::new(
+            vec![
+                column(),
+                Column {
+                    id: "share".into(),
+                    title: "分享".into(),
+                    ..column()
+                },
+            ],
+            calendar(),
+        )
+        .unwrap()
+        .with_work(Arc::new(crate::calendar::WorkCalendar::plain(
+            chrono_tz::Asia::Shanghai,
+            WorkdayTable::china().unwrap(),
+        )));
+        d.w.now = at("2026-09-29T10:00");
+        d.fill(1, 4).await;
+        // National Day: Monday 5 October is a day off, the issue appears on Thursday the 8th.
+        assert!(d.everything("columns:news", "2026-10-05T09:30").await.said().is_empty());
+        let left = d.everything("columns:news", "2026-10-08T09:30").await;
+        let shown = left.to("chat oc_1");
+        assert!(shown.contains("原定 10-05 ,因国庆节改到今天"), "{shown}");
+        let mut tx = t.store.begin().await.unwrap();
+        let issue = crate::issues::at_slot(&mut tx, "news", "2026-10-05T09:30")
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(issue.state, crate::issues::State::Sent);
+        // The other column has the same shifted minute: half an hour later.
+        tx.rollback().await.unwrap();
+        let write = [("column", text("分享")), ("text", text("一条经验;两条经验"))];
+        d.w.now = at("2026-10-07T10:00");
+        d.edit("columns.content", &write).await;
+        assert!(
+            d.everything("columns:share", "2026-10-08T09:30")
+                .await
+                .said()
+                .is_empty()
+        );
+        let mut tx = t.store.begin().await.unwrap();
+        let waiting = store::spaced(&mut tx).await.unwrap();
+        tx.rollback().await.unwrap();
+        assert_eq!(waiting.len(), 1);
+        let wake = format!("columns:!{}", waiting[0].id);
+        let left = d.everything(&wake, "2026-10-08T10:00").await;
+        assert!(left.to("chat oc_1").contains("一条经验"), "{:?}", left.said());
+        assert!(d.everything(&wake, "2026-10-09T10:00").await.said().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn each_office_has_an_issue_at_its_own_time_and_each_group_once() {
+    for t in testing::all().await.unwrap() {
+        let mut d = Desk::open(&t.store).await;
+        let mut work = crate::calendar::WorkCalendar::plain(chrono_tz::Asia::Shanghai, WorkdayTable::china().unwrap());
+        work.offices.push(crate::calendar::Office {
+            id: "ber".into(),
+            zone: chrono_tz::Europe::Berlin,
+            groups: vec!["fs:oc_2".into()],
+            departments: vec![],
+            weekends_only: true,
+            days_off: vec![],
+        });
+        d.rule = ColumnsRule::new(vec![column()], calendar())
+            .unwrap()
+            .with_work(Arc::new(work));
+        let ids: Vec<String> = d.rule.schedules().into_iter().map(|s| s.id).collect();
+        assert_eq!(ids, ["columns:news", "columns:news@Europe/Berlin", "columns:~desk"]);
+        d.fill(1, 3).await;
+        let left = d.everything("columns:news", "2026-11-30T09:30").await;
+        let places: Vec<String> = left.said().into_iter().map(|(to, _)| to).collect();
+        assert_eq!(places, ["chat oc_1"]);
+        d.w.now = at("2026-11-30T16:30");
+        let body = Body::Tick {
+            schedule: "columns:news@Europe/Berlin".into(),
+            slot: at("2026-11-30T16:30"),
+            local: "2026-11-30T09:30".into(),
+        };
+        for (name, expected) in [("berlin", vec!["chat oc_2"]), ("again", vec![])] {
+            let left = d.w.event(&d.rule, name, body.clone()).await.unwrap();
+            let places: Vec<String> = left.said().into_iter().map(|(to, _)| to).collect();
+            assert_eq!(places, expected);
+        }
+    }
 }

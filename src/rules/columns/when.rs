@@ -38,16 +38,34 @@ pub fn to_spec(written: &ScheduleSpec, calendar: &Calendar) -> Result<Spec, Cron
             time: *time,
             workdays: calendar.workdays.clone(),
         },
+        ScheduleSpec::NthWeekday { nth, weekday, time } => Spec::NthWeekday {
+            nth: *nth,
+            weekday: *weekday,
+            time: *time,
+        },
         ScheduleSpec::Cron(text) => Spec::Cron(CronExpr::parse(text, calendar.today)?),
     })
+}
+
+/// An issue that is planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Planned {
+    /// When it appears, on the wall clock.
+    pub at: NaiveDateTime,
+    /// The date it stands for: another one when a day off has moved it.
+    pub of: NaiveDate,
+    /// An earlier issue that fell on the same day and does not appear by itself.
+    pub swallows: Option<NaiveDate>,
 }
 
 /// The time of day of a repetition that has one.
 fn time_of(spec: &Spec) -> Option<NaiveTime> {
     match spec {
-        Spec::Daily { time } | Spec::Weekly { time, .. } | Spec::Monthly { time, .. } | Spec::Workday { time, .. } => {
-            Some(*time)
-        }
+        Spec::Daily { time }
+        | Spec::Weekly { time, .. }
+        | Spec::Monthly { time, .. }
+        | Spec::NthWeekday { time, .. }
+        | Spec::Workday { time, .. } => Some(*time),
         Spec::Cron(_) => None,
     }
 }
@@ -81,7 +99,63 @@ impl When {
     pub fn asked(&self) -> Spec {
         match (self.moves(), time_of(&self.spec)) {
             (true, Some(time)) => Spec::Daily { time },
+            // Which day it is depends on days off that may be entered later.
+            (_, Some(time)) if matches!(self.spec, Spec::Workday { .. }) => Spec::Daily { time },
             _ => self.spec.clone(),
+        }
+    }
+
+    /// The same with other workdays: of an office, or with days off that were entered since.
+    pub fn on(&self, workdays: &Arc<dyn Workdays>) -> Self {
+        let mut other = self.clone();
+        if let Spec::Workday { workdays: own, .. } = &mut other.spec {
+            own.clone_from(workdays);
+        }
+        other.workdays.clone_from(workdays);
+        other
+    }
+
+    /// The next `n` issues after a wall-clock minute.
+    pub fn upcoming(&self, after: NaiveDateTime, n: usize) -> Vec<Planned> {
+        let asked = self.asked();
+        let mut list = Vec::with_capacity(n);
+        let mut cursor = after;
+        // Monthly issues that are asked for daily: a year and a half of days for each.
+        for _ in 0..n.saturating_mul(560) {
+            let Some(at) = asked.next_after(cursor) else { break };
+            cursor = at;
+            let Some(of) = self.issue_day(at.date()) else {
+                continue;
+            };
+            list.push(Planned {
+                at,
+                of,
+                swallows: self.swallowed(at.date(), of),
+            });
+            if list.len() == n {
+                break;
+            }
+        }
+        list
+    }
+
+    /// The newest other date whose issue falls on `today` too, beside `of`.
+    pub fn swallowed(&self, today: NaiveDate, of: NaiveDate) -> Option<NaiveDate> {
+        if !self.moves() {
+            return None;
+        }
+        let off = |d: &NaiveDate| !self.workdays.is_workday(*d);
+        let other = |d: &NaiveDate| *d != of && *d < of && self.names(*d);
+        let mut back = (1..LONGEST_BREAK)
+            .map_while(|n| today.checked_sub_days(Days::new(n)))
+            .take_while(off);
+        match self.on_holiday {
+            OnHoliday::NextWorkday => back.find(other),
+            OnHoliday::PrevWorkday => {
+                let ahead = (0..LONGEST_BREAK).map_while(|n| today.checked_add_days(Days::new(n)));
+                ahead.take_while(|d| *d == today || off(d)).filter(other).last()
+            }
+            _ => None,
         }
     }
 

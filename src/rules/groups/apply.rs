@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::config::GroupRule;
 use super::plan::{Change, Claim};
+use super::sources::segment_key;
+use super::split::base_of;
 use super::store::{self, Chat, Key, Record, Why};
 use super::to;
 use super::undo::Did;
@@ -60,6 +62,8 @@ enum What {
     Owner,
     Add,
     Remove,
+    /// Removed because they wished it: they stay out.
+    Leave,
     Disband,
 }
 
@@ -122,7 +126,7 @@ pub(super) async fn emit_plan(ctx: &mut Ctx, rule: &GroupRule, world: &World, wh
         let Some(id) = &chat.chat else { continue };
         let now = ctx.now();
         let seen = store::seen(ctx.tx(), &chat.app, id).await?;
-        let (old_name, old_owner) = seen.unwrap_or_default();
+        let (old_name, _) = seen.unwrap_or_default();
         let old_name = old_name.unwrap_or_else(|| chat.name.clone());
         if change.disband {
             let action = Action::Disband { chat: id.clone() };
@@ -160,27 +164,46 @@ pub(super) async fn emit_plan(ctx: &mut Ctx, rule: &GroupRule, world: &World, wh
         add(ctx, chat, &change.add, &world.accounts, why).await?;
         // The new owner first joins, then owns, then the old one may go: one chat is one lane.
         if let Some(owner) = &change.new_owner
-            && let Some(user) = world.accounts.get(owner)
             && ctx.can(&chat.app, Ability::SetOwner)
         {
-            let action = Action::SetOwner {
-                chat: id.clone(),
-                owner: user.clone(),
-            };
-            let part = format!("owner:{}", change.department);
-            let tag = Tag::new(What::Owner, key, std::slice::from_ref(owner), why.run);
-            ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag.json()?)?;
-            let old = old_owner.as_ref().or(chat.owner.as_ref());
-            let record = Record {
-                was: old.map(PersonId::as_str),
-                became: Some(owner.as_str()),
-                ..Record::of(Did::Owner, owner)
-            };
-            store::record(ctx.tx(), key, record, why, now).await?;
+            set_owner(ctx, chat, owner, &world.accounts, why).await?;
         }
         remove(ctx, chat, &change.remove, why).await?;
     }
     Ok(())
+}
+
+/// Gives a group to somebody who is in it, or is being added.
+pub(super) async fn set_owner(
+    ctx: &mut Ctx,
+    chat: &Chat,
+    owner: &PersonId,
+    accounts: &BTreeMap<PersonId, UserId>,
+    why: Why<'_>,
+) -> Result<(), RuleError> {
+    let (Some(id), Some(user)) = (&chat.chat, accounts.get(owner)) else {
+        return Ok(());
+    };
+    let now = ctx.now();
+    let key = Key {
+        rule: &chat.rule,
+        department: &chat.department,
+    };
+    let (_, old_owner) = store::seen(ctx.tx(), &chat.app, id).await?.unwrap_or_default();
+    let action = Action::SetOwner {
+        chat: id.clone(),
+        owner: user.clone(),
+    };
+    let part = format!("owner:{}:{}", chat.rule, chat.department);
+    let tag = Tag::new(What::Owner, key, std::slice::from_ref(owner), why.run);
+    ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag.json()?)?;
+    let old = old_owner.as_ref().or(chat.owner.as_ref());
+    let record = Record {
+        was: old.map(PersonId::as_str),
+        became: Some(owner.as_str()),
+        ..Record::of(Did::Owner, owner)
+    };
+    Ok(store::record(ctx.tx(), key, record, why, now).await?)
 }
 
 async fn create(
@@ -291,6 +314,15 @@ fn emit_adds(
 
 /// Removes people from a group.
 pub(super) async fn remove(ctx: &mut Ctx, chat: &Chat, people: &[PersonId], why: Why<'_>) -> Result<(), RuleError> {
+    take_out(ctx, chat, people, why, What::Remove).await
+}
+
+/// Removes somebody who wishes it: they stay out.
+pub(super) async fn leave(ctx: &mut Ctx, chat: &Chat, person: &PersonId, why: Why<'_>) -> Result<(), RuleError> {
+    take_out(ctx, chat, std::slice::from_ref(person), why, What::Leave).await
+}
+
+async fn take_out(ctx: &mut Ctx, chat: &Chat, people: &[PersonId], why: Why<'_>, what: What) -> Result<(), RuleError> {
     let Some(id) = &chat.chat else { return Ok(()) };
     let now = ctx.now();
     let platform = ctx.platform(&chat.app);
@@ -317,15 +349,17 @@ pub(super) async fn remove(ctx: &mut Ctx, chat: &Chat, people: &[PersonId], why:
             users,
         };
         let part = part_of("remove", chat, &people);
-        let tag = Tag::new(What::Remove, key, &people, why.run).json()?;
+        let tag = Tag::new(what, key, &people, why.run).json()?;
         ctx.emit_tracked(&part, &chat.app, DeliveryClass::Once, action, tag)?;
     }
     Ok(())
 }
 
 /// What the platform made of one of our effects.
+#[expect(clippy::too_many_arguments, reason = "the parts of one event, and the rules")]
 pub(super) async fn settle(
     ctx: &mut Ctx,
+    rules: &[GroupRule],
     event: &Event,
     ok: bool,
     code: Option<&str>,
@@ -341,7 +375,9 @@ pub(super) async fn settle(
     let code = code.unwrap_or("?").to_owned();
     match (tag.what, ok) {
         (What::Create, true) => match &receipt.chat {
-            Some(id) => created(ctx, event, &tag, chat, id, failed).await?,
+            // Said twice: the first time counts.
+            Some(id) if chat.chat.as_ref() == Some(id) && chat.state == "ready" => {}
+            Some(id) => created(ctx, rules, ctx.platform(&event.app), &tag, chat, id, failed).await?,
             None => unclear(ctx, chat, "no chat id").await?,
         },
         // Somebody has given up a call that may have arrived.
@@ -350,7 +386,7 @@ pub(super) async fn settle(
             not_made(ctx, chat, &code).await?;
         }
         (What::Add, _) => added(ctx, &tag, &chat, ok, &code, failed).await?,
-        (What::Remove, _) => removed(ctx, &tag, &chat, ok, &code, failed).await?,
+        (What::Remove | What::Leave, _) => removed(ctx, &tag, &chat, ok, &code, failed).await?,
         (What::Rename, true) => {
             tag.ended(ctx, Did::Rename, None, true).await?;
             if let Some(name) = &tag.name {
@@ -370,6 +406,7 @@ pub(super) async fn settle(
                     ctx.directory().set_chat_owner(&chat.app, id, &owner, now).await?;
                 }
                 chat.owner = Some(owner);
+                chat.detail = String::new();
                 store::put_chat(ctx.tx(), &chat, now).await?;
             }
         }
@@ -452,9 +489,37 @@ async fn unclear(ctx: &mut Ctx, mut chat: Chat, why: &str) -> Result<(), RuleErr
     Ok(())
 }
 
+/// Groups of which nobody knew whether they were made, and which the directory has seen since: one
+/// with the name, first seen after it was asked for, that belongs to no rule. So a platform without
+/// idempotency keys gets no second group, and nobody has to be asked.
+pub(super) async fn find_unclear(ctx: &mut Ctx, rules: &[GroupRule], rule: &GroupRule) -> Result<(), RuleError> {
+    for chat in store::chats(ctx.tx(), &rule.id).await? {
+        if chat.state != UNCLEAR {
+            continue;
+        }
+        let key = Key {
+            rule: &chat.rule,
+            department: &chat.department,
+        };
+        let Some((asked, run)) = store::last_create(ctx.tx(), key).await? else {
+            continue;
+        };
+        let found = store::strangers(ctx.tx(), &chat.app, &chat.name, asked).await?;
+        if let [one] = &found[..] {
+            // Who is in it is not known: everybody is added once more, which changes nothing for
+            // those who are.
+            let tag = Tag::new(What::Create, key, &[], run.as_deref());
+            let platform = ctx.platform(&chat.app);
+            created(ctx, rules, platform, &tag, chat.clone(), one, &[]).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn created(
     ctx: &mut Ctx,
-    event: &Event,
+    rules: &[GroupRule],
+    platform: Option<hutong_model::Platform>,
     tag: &Tag,
     mut chat: Chat,
     id: &ChatId,
@@ -474,18 +539,29 @@ async fn created(
     }
     added(ctx, tag, &chat, true, "", failed).await?;
     // A new group may stay invisible in some clients until its first message.
-    let dept = department_name(ctx, &chat.department).await?;
+    let segment = rules
+        .iter()
+        .find(|r| r.id == chat.rule)
+        .and_then(|r| r.source.segment.as_ref());
+    let dept = match segment {
+        Some(segment) if base_of(&chat.department).0 == segment_key(&segment.id) => segment.title.clone(),
+        _ => department_name(ctx, &chat.department).await?,
+    };
     let text = Say::Welcome { dept }.in_lang(ctx.env().lang);
     if ctx.can(&chat.app, Ability::SendToChat) {
         let action = Action::Send {
             to: to(id),
             content: Message::text(text),
         };
-        ctx.emit("welcome", &chat.app, DeliveryClass::Once, action)?;
+        ctx.emit(
+            &format!("welcome:{}:{}", chat.rule, chat.department),
+            &chat.app,
+            DeliveryClass::Once,
+            action,
+        )?;
     }
     let mut rest = Vec::new();
     let mut accounts = BTreeMap::new();
-    let platform = ctx.platform(&event.app);
     for claim in store::claims(ctx.tx(), &tag.rule).await? {
         if claim.department != tag.department || claim.claim != Claim::Adding || !claim.active {
             continue;
@@ -589,7 +665,11 @@ async fn removed(
         let active = ctx.directory().person(&person).await?.is_some_and(|p| p.active);
         match (why, &chat.chat) {
             (None, Some(id)) => {
-                store::set_claim(ctx.tx(), key, &person, Claim::Out, "", now).await?;
+                let (claim, detail) = match tag.what {
+                    What::Leave => (Claim::Left, "self"),
+                    _ => (Claim::Out, ""),
+                };
+                store::set_claim(ctx.tx(), key, &person, claim, detail, now).await?;
                 ctx.directory().left(&chat.app, id, &person, now).await?;
             }
             // The platform took a leaver out itself, or knows them no more: they are out.

@@ -50,7 +50,7 @@ fn refuse_old(ctx: &Ctx, run: &Run, lang: Lang) -> Result<(), RuleError> {
 pub async fn look(ctx: &mut Ctx, rule: &GroupRule, run: Run, lang: Lang) -> Result<World, RuleError> {
     refuse_old(ctx, &run, lang)?;
     let (company, platform) = world::home(ctx, rule)?;
-    let (_, root) = world::root_of(ctx, rule).await?;
+    let (_, root) = world::root_of(ctx, &mut world::Trees::default(), rule).await?;
     let accounts = store::accounts(ctx.tx(), &company, platform).await?;
     let entries = store::entries(ctx.tx(), &run).await?;
     let pending = entries.iter().filter(|e| e.done.is_none()).count();

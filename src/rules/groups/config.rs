@@ -2,23 +2,46 @@
 
 use hutong_model::{AppId, UserId};
 
+use crate::config::rules::segments::Segment;
 use crate::config::{Reader, Section, Wrong};
+use crate::segment::Expr;
 
-/// One rule: a department and those below it, each with its group.
+/// Where the people of a rule come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The rule that says so.
+    pub rule: String,
+    /// Name or id of the department at the top; absent when a segment alone says who is meant.
+    pub department: Option<String>,
+    /// Whether people of the departments below are members as well.
+    pub include_children: bool,
+    /// Otherwise people who are known to be contractors stay outside.
+    pub include_contractors: bool,
+    /// Only people of this segment.
+    pub segment: Option<Segment>,
+}
+
+/// One rule: a department and those below it, each with its group; or one group of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRule {
     pub id: String,
     pub app: AppId,
-    /// Name or id of the department at the top.
-    pub department: String,
+    pub source: Source,
     /// 0: one group for the department itself; 1: also one for each department directly below; ...
     pub depth: u8,
-    /// Name of a group; `{dept}` and `{company}` are filled in.
+    /// The people go into the first group of this rule; the rule has no group of its own.
+    pub into: Option<String>,
+    /// Other rules whose people go into the first group of this one.
+    pub feeders: Vec<Source>,
+    /// Name of a group; `{dept}`, `{segment}`, `{no}` and `{company}` are filled in.
     pub name: String,
+    /// So many members, and the next ones go into a further group; 0: nine tenths of what the
+    /// platform allows.
+    pub split_over: usize,
+    /// Whether people may leave for good; otherwise they are brought back once.
+    pub optional: bool,
     /// Who owns a group; the first who is available.
     pub owner: Vec<Owner>,
-    /// Whether people of the departments below are members as well.
-    pub include_children: bool,
     pub manual_members: ManualMembers,
     pub on_leave: OnLeave,
     /// Whether somebody who is new in a department is added without a plan.
@@ -43,6 +66,7 @@ pub struct OnTransfer {
 pub enum Owner {
     /// The leader of the department.
     Leader,
+    /// Somebody of the department with the tag `deputy` or `副手`: no platform tells it.
     Deputy,
     /// An operator whose scope covers the department.
     BotOperator,
@@ -80,22 +104,45 @@ pub enum OnLeave {
     Keep,
 }
 
+impl GroupRule {
+    /// Where the people come from, as an admin wrote it.
+    pub fn source_name(&self) -> String {
+        let segment = self.source.segment.as_ref().map(|s| s.title.clone());
+        self.source.department.clone().or(segment).unwrap_or_default()
+    }
+}
+
 impl Section for GroupRule {
     const NAME: &'static str = "group_rule";
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let id = reader.id("id").get();
         let app = reader.app("app").get();
-        let department = reader.text("department").length(1..=60).get();
+        let outer = reader.text("department").length(1..=60).maybe();
         let depth = reader.integer("depth").range(0..=10).get();
         let name = reader.text("name").length(1..=60).parse(template).get();
+        let include_children = reader.boolean("include_children").get();
+        let inner = reader.table("source", |table| {
+            let department = table.text("department").length(1..=60).maybe();
+            let depth = table.integer("depth").range(0..=10).maybe();
+            let written = table.has("segment");
+            let segment = table.text("segment").id_in("segment").maybe();
+            let contractors = table.boolean("include_contractors").or(true);
+            // One that is not there has been told.
+            if written && segment.is_none() {
+                return None;
+            }
+            Some((department, depth, segment, contractors?))
+        });
+        let into = reader.text("into").id_in("group_rule").maybe();
+        let split_over = reader.integer("split_over").range(0..=100_000).get();
+        let optional = reader.boolean("optional").get();
         let owner = reader
             .list("owner")
             .count(1..=10)
             .unique()
             .each(|text| Owner::parse(&text))
             .get();
-        let include_children = reader.boolean("include_children").get();
         let manual = [("keep", ManualMembers::Keep), ("remove", ManualMembers::Remove)];
         let manual_members = reader.text("manual_members").one_of(&manual).get();
         let leave = [("remove_now", OnLeave::RemoveNow), ("keep", OnLeave::Keep)];
@@ -121,33 +168,82 @@ impl Section for GroupRule {
             return None;
         }
 
-        let (depth, name) = (depth?, name?);
-        if depth > 0 && !name.contains("{dept}") {
+        let (depth, name): (u8, String) = (depth?, name?);
+        let (inner_department, inner_depth, segment, include_contractors) = inner?;
+        if let (Some(outer), Some(inner)) = (&outer, &inner_department)
+            && outer != inner
+        {
+            let what = format!("source says {inner:?}, and department {outer:?}");
+            reader.wrong("source", Wrong::new(what, "write the department once"));
+            return None;
+        }
+        let depth = inner_depth.unwrap_or(depth);
+        let department = inner_department.or(outer);
+        let (id, app): (String, AppId) = (id?, app?);
+        let into = into.filter(|rule| *rule != id);
+        let department = match (department, &segment) {
+            (None, None) => Some(reader.text("department").length(1..=60).get()?),
+            (department, _) => department,
+        };
+        let own = into.is_none();
+        if own && department.is_some() && depth > 0 && !name.contains("{dept}") {
             let what = "all groups of this rule would have the same name";
             reader.wrong("name", Wrong::new(what, "use {dept} in the name, or depth = 0"));
             return None;
         }
-        let (app, department) = (app?, department?);
+        if own && department.is_none() && name.contains("{dept}") {
+            let what = "a group of a segment has no department to be named after";
+            let hint = "use {segment}, for example \"{segment}·交流群\"";
+            reader.wrong("name", Wrong::new(what, hint));
+            return None;
+        }
+        if own && segment.is_none() && name.contains("{segment}") {
+            let what = "this rule has no segment to be named after";
+            reader.wrong(
+                "name",
+                Wrong::new(what, "use {dept}, or source = { segment = \"...\" }"),
+            );
+            return None;
+        }
         // Two rules that make a group of the same name make two groups that nobody can tell apart.
-        let whose = if name.contains("{dept}") {
-            department.as_str()
-        } else {
-            ""
-        };
-        reader.once("name", format!("{app}\n{whose}\n{name}"), |line| {
-            Wrong::new(
-                format!("{name:?} would be the name of a group of another rule too"),
-                format!("the other [[group_rule]] has its name on line {line}; choose another one"),
-            )
-        });
-        Some(Self {
-            id: id?,
-            app,
+        if own {
+            let mut whose = String::new();
+            for (mark, value) in [("{dept}", &department), ("{segment}", &segment)] {
+                if name.contains(mark) {
+                    whose.push_str(value.as_deref().unwrap_or_default());
+                    whose.push('\n');
+                }
+            }
+            reader.once("name", format!("{app}\n{whose}\n{name}"), |line| {
+                Wrong::new(
+                    format!("{name:?} would be the name of a group of another rule too"),
+                    format!("the other [[group_rule]] has its name on line {line}; choose another one"),
+                )
+            });
+        }
+        let source = Source {
+            rule: id.clone(),
             department,
-            depth,
-            name,
-            owner: owner?,
             include_children: include_children?,
+            include_contractors,
+            // The condition comes in when all sections are read, see `link`.
+            segment: segment.map(|id| Segment {
+                title: id.clone(),
+                condition: Expr::Any(Vec::new()),
+                id,
+            }),
+        };
+        Some(Self {
+            id,
+            app,
+            source,
+            depth,
+            into,
+            feeders: Vec::new(),
+            name,
+            split_over: split_over?,
+            optional: optional?,
+            owner: owner?,
             manual_members: manual_members?,
             on_leave: on_leave?,
             auto: auto?,
@@ -157,14 +253,47 @@ impl Section for GroupRule {
     }
 }
 
-/// Only `{dept}` and `{company}` stand between braces.
+/// Gives rules the conditions of their segments, and groups the rules that feed them.
+pub fn link(rules: &mut [GroupRule], segments: &[Segment]) {
+    for segment in rules.iter_mut().filter_map(|r| r.source.segment.as_mut()) {
+        if let Some(found) = segments.iter().find(|s| s.id == segment.id) {
+            segment.clone_from(found);
+        }
+    }
+    let mut feeds: Vec<(String, Source)> = Vec::new();
+    for rule in rules.iter() {
+        // A rule may feed one that feeds another; a ring of rules feeds nobody.
+        let mut seen = vec![rule.id.as_str()];
+        let mut at = rule;
+        while let Some(next) = at.into.as_ref().and_then(|id| rules.iter().find(|r| r.id == *id)) {
+            if seen.contains(&next.id.as_str()) {
+                break;
+            }
+            seen.push(&next.id);
+            at = next;
+        }
+        if at.id != rule.id && at.into.is_none() {
+            feeds.push((at.id.clone(), rule.source.clone()));
+        }
+    }
+    for (target, source) in feeds {
+        if let Some(rule) = rules.iter_mut().find(|r| r.id == target) {
+            rule.feeders.push(source);
+        }
+    }
+}
+
+/// Only known placeholders stand between braces.
 fn template(text: String) -> Result<String, Wrong> {
-    let rest = text.replace("{dept}", "").replace("{company}", "");
+    let mut rest = text.clone();
+    for mark in ["{dept}", "{segment}", "{no}", "{company}"] {
+        rest = rest.replace(mark, "");
+    }
     match rest.contains(['{', '}']) {
         false => Ok(text),
         true => Err(Wrong::new(
             format!("{text:?} has a placeholder that is not known"),
-            "use {dept} and {company}, for example \"{dept}·技术交流\"",
+            "use {dept}, {segment}, {no} and {company}, for example \"{dept}·技术交流\"",
         )),
     }
 }

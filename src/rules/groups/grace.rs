@@ -7,10 +7,12 @@ use hutong_model::{Ability, DeliveryClass, Event, Message, UserId};
 
 use super::config::GroupRule;
 use super::plan::{Alone, Claim};
+use super::sources::segment_key;
+use super::split::base_of;
 use super::store::{self, Key};
 use super::world::{self, World};
 use super::{apply, people};
-use crate::directory::PersonId;
+use crate::directory::{Department, PersonId};
 use crate::rules::{Ctx, RuleError};
 use crate::schedule::Workdays;
 use crate::text::Lang;
@@ -89,7 +91,11 @@ pub async fn moved(
     user: &UserId,
     workdays: &dyn Workdays,
 ) -> Result<(), RuleError> {
-    for rule in rules.iter().filter(|r| r.on_transfer.grace_workdays > 0) {
+    let mut trees = world::Trees::default();
+    for rule in rules
+        .iter()
+        .filter(|r| r.on_transfer.grace_workdays > 0 && r.into.is_none())
+    {
         let (company, _) = world::home(ctx, rule)?;
         let here = ctx.env().app(&event.app).is_some_and(|a| a.company == company);
         let Some(platform) = ctx.platform(&event.app).filter(|_| here) else {
@@ -109,20 +115,25 @@ pub async fn moved(
         if claims.is_empty() {
             continue;
         }
-        let (tree, root) = match world::root_of(ctx, rule).await {
+        let (tree, root) = match world::root_of(ctx, &mut trees, rule).await {
             Ok(found) => found,
             Err(RuleError::Refuse(_)) => continue,
             Err(error) => return Err(error),
         };
-        let wanted = people::wanted(ctx, rule, &tree, &root.id, &person.id).await?;
+        let wanted = match world::wanted(ctx, rule, &tree, root.as_ref(), &person.id).await {
+            Ok(wanted) => wanted,
+            Err(RuleError::Refuse(_)) => continue,
+            Err(error) => return Err(error),
+        };
         let mut leaves = Vec::new();
         for claim in claims {
             let chat = store::chat(ctx.tx(), &rule.id, &claim.department).await?;
             // An owner stays, and a group of a department that is gone is left alone.
             let owns = chat.is_none_or(|c| c.owner.as_ref() == Some(&person.id));
-            match (claim.claim, wanted.contains(&claim.department)) {
+            let base = base_of(&claim.department).0;
+            match (claim.claim, wanted.contains(base)) {
                 (Claim::Grace, true) => end(ctx, rule, &claim.department, &person.id).await?,
-                (Claim::In, false) if !owns && reaches(&tree, &root.id, rule, &claim.department) => {
+                (Claim::In, false) if !owns && reaches(&tree, root.as_ref(), rule, base) => {
                     leaves.push((claim.department, person.id.clone()));
                 }
                 _ => {}
@@ -133,9 +144,15 @@ pub async fn moved(
     Ok(())
 }
 
-fn reaches(tree: &world::Tree, root: &str, rule: &GroupRule, department: &str) -> bool {
-    let levels = tree.levels(root, usize::from(rule.depth));
-    levels.iter().any(|d| d.id == department)
+fn reaches(tree: &world::Tree, root: Option<&Department>, rule: &GroupRule, base: &str) -> bool {
+    match (root, &rule.source.segment) {
+        (Some(root), _) => {
+            let levels = tree.levels(&root.id, usize::from(rule.depth));
+            levels.iter().any(|d| d.id == base)
+        }
+        (None, Some(segment)) => segment_key(&segment.id) == base,
+        (None, None) => false,
+    }
 }
 
 /// What no event told, and whose grace is over. More people at once than one operator may remove

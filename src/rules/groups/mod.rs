@@ -8,12 +8,18 @@
 
 mod apply;
 mod back;
+mod budget;
 mod grace;
 pub mod order;
+mod own;
 mod people;
 mod plan;
 pub mod report;
+mod show;
+mod sources;
+mod split;
 mod store;
+mod succession;
 mod undo;
 mod world;
 
@@ -29,7 +35,7 @@ use hutong_model::{Body, BoxFuture, ButtonStyle, DeliveryClass, Event, EventHead
 use super::{Ctx, Rule, RuleError, Who};
 use crate::access::Role;
 use crate::access::store::{APPROVAL_VALID, Decided, audit, decide_approval, holders, request_approval, rights_of};
-use crate::access::store::{Allowed, place_of_department, verdict};
+use crate::access::store::{Allowed, verdict};
 use crate::commands::{AnswerPlace, ArgKind, ArgSpec, Asker, Call, Click, CommandSpec};
 use crate::directory::PersonId;
 use crate::schedule::{CronExpr, Misfire, Schedule, Spec, Workdays};
@@ -39,8 +45,7 @@ use crate::text::groups::{Say, Started};
 pub use back::run_of;
 use config::GroupRule;
 pub use plan::Alone;
-use plan::{Claim, Plan};
-pub use undo::KeptWhy;
+use plan::Plan;
 use world::World;
 
 pub const NAME: &str = "groups";
@@ -48,8 +53,6 @@ pub const NAME: &str = "groups";
 /// Four times an hour.
 const RECONCILE: &str = "7,22,37,52 * * * *";
 const OPERATORS: &[Role] = &[Role::Operator];
-/// Lines of groups in `/群 规则 查看`.
-const GROUPS_SHOWN: usize = 6;
 /// Names in a line of the preview.
 const NAMES_SHOWN: usize = 3;
 /// Things left alone that the way back names.
@@ -61,6 +64,13 @@ const RULE: ArgSpec = ArgSpec {
     name: "rule",
     names: &["rule", "规则"],
     kind: ArgKind::Text,
+    positional: true,
+    required: true,
+};
+const GROUP: ArgSpec = ArgSpec {
+    name: "group",
+    names: &["group", "群"],
+    kind: ArgKind::Rest,
     positional: true,
     required: true,
 };
@@ -106,6 +116,20 @@ pub const COMMANDS: &[CommandSpec] = &[
         bare: false,
         args: &[WHAT, RULE],
         roles: OPERATORS,
+        place: AnswerPlace::Private,
+    },
+    CommandSpec {
+        id: "groups.join",
+        bare: false,
+        args: &[GROUP],
+        roles: &[Role::Member],
+        place: AnswerPlace::Private,
+    },
+    CommandSpec {
+        id: "groups.leave",
+        bare: false,
+        args: &[GROUP],
+        roles: &[Role::Member],
         place: AnswerPlace::Private,
     },
 ];
@@ -210,6 +234,12 @@ impl Groups {
         };
         grace::begin(ctx, rule, &plan.grace, self.workdays.as_ref()).await?;
         apply::emit_plan(ctx, rule, world, why).await?;
+        budget::book(ctx, &rule.app, plan).await?;
+        if back.is_none() {
+            let mut told = people::Told::default();
+            told.plan(rule, plan, &world.chats);
+            told.tell(ctx).await?;
+        }
         Ok(match back {
             Some(_) => Say::UndoStarted {
                 started,
@@ -322,8 +352,8 @@ impl Rule for Groups {
                     users,
                     joined,
                     by,
-                } => people::membership(ctx, event, &chat.id, users, *joined, by.as_ref()).await,
-                Body::Person { user, left: true, .. } => people::left_company(ctx, event, user).await,
+                } => people::membership(ctx, &self.rules, event, &chat.id, users, *joined, by.as_ref()).await,
+                Body::Person { user, left: true, .. } => people::left_company(ctx, &self.rules, event, user).await,
                 Body::Person {
                     user,
                     record: Some(record),
@@ -334,16 +364,18 @@ impl Rule for Groups {
                 }
                 Body::Person {
                     user, record: Some(_), ..
-                } => people::left_company(ctx, event, user).await,
+                } => people::left_company(ctx, &self.rules, event, user).await,
                 Body::Tick { schedule, .. } if schedule.starts_with(order::TICK) => {
                     let id = schedule.strip_prefix(order::TICK).unwrap_or_default();
                     order::carry_out(self, ctx, id).await
                 }
                 Body::Tick { .. } => {
+                    let mut told = people::Told::default();
                     for rule in &self.rules {
-                        people::reconcile(ctx, rule, self.alone, self.workdays.as_ref()).await?;
+                        let workdays = self.workdays.as_ref();
+                        people::reconcile(ctx, &self.rules, rule, self.alone, workdays, &mut told).await?;
                     }
-                    Ok(())
+                    told.tell(ctx).await
                 }
                 Body::EffectDone {
                     ok,
@@ -352,7 +384,7 @@ impl Rule for Groups {
                     failed,
                     tag,
                     ..
-                } => apply::settle(ctx, event, *ok, code.as_deref(), receipt, failed, tag).await,
+                } => apply::settle(ctx, &self.rules, event, *ok, code.as_deref(), receipt, failed, tag).await,
                 _ => Ok(()),
             }
         })
@@ -361,6 +393,11 @@ impl Rule for Groups {
     fn on_command<'a>(&'a self, ctx: &'a mut Ctx, call: &'a Call) -> BoxFuture<'a, Result<(), RuleError>> {
         Box::pin(async move {
             let asker = &call.asker;
+            match call.id {
+                "groups.join" => return own::join(self, ctx, call).await,
+                "groups.leave" => return own::leave(self, ctx, call).await,
+                _ => {}
+            }
             let code = call.text("plan").unwrap_or_default();
             let run = match call.id {
                 "groups.undo" => Some(back::run_of(ctx, code, asker.lang).await?),
@@ -384,7 +421,7 @@ impl Rule for Groups {
                 "groups.rule" => match call.text("what") {
                     Some("暂停" | "pause") => pause(ctx, rule, asker, true).await,
                     Some("恢复" | "resume") => pause(ctx, rule, asker, false).await,
-                    _ => show(ctx, rule, asker).await,
+                    _ => show::show(ctx, rule, asker).await,
                 },
                 other => Err(RuleError::Fail(format!("no handler for the command {other}"))),
             }
@@ -415,8 +452,8 @@ fn rule_company(ctx: &Ctx, rule: &GroupRule) -> Result<hutong_model::CompanyId, 
 
 /// The person must be an operator of the department that the rule begins at, read now.
 async fn require(ctx: &mut Ctx, rule: &GroupRule, person: &PersonId, lang: Lang) -> Result<(), RuleError> {
-    let (_, root) = world::root_of(ctx, rule).await?;
-    let place = place_of_department(ctx.tx(), &root.id).await?;
+    let (_, root) = world::root_of(ctx, &mut world::Trees::default(), rule).await?;
+    let place = world::place_of(ctx, root.as_ref()).await?;
     let rights = rights_of(ctx.tx(), person).await?;
     match verdict(rights, OPERATORS, &place) {
         Allowed::Yes(_) => Ok(()),
@@ -511,6 +548,14 @@ fn plan_lines(world: &World, lang: Lang) -> Vec<String> {
             names: some_names(plan.no_owner.iter().map(String::as_str)),
         });
     }
+    for (list, say) in [(&plan.blocked, true), (&plan.taken, false)] {
+        let (count, names) = (list.len(), some_names(list.iter().map(String::as_str)));
+        match (count, say) {
+            (0, _) => {}
+            (_, true) => says.push(Say::Blocked { count, names }),
+            (_, false) => says.push(Say::Taken { count, names }),
+        }
+    }
     let rest = [
         (plan.too_small.len(), Say::TooSmall as fn(usize) -> Say),
         (world.unreachable, Say::Unreachable),
@@ -528,7 +573,7 @@ fn refuse_nobody(rule: &GroupRule, world: &World, lang: Lang) -> Result<(), Rule
         true => Err(refuse(
             &Say::Nobody {
                 rule: rule.id.clone(),
-                dept: rule.department.clone(),
+                dept: rule.source_name(),
             },
             lang,
         )),
@@ -572,6 +617,9 @@ async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, alone: Alone) -
             None => world.plan.needs_second(alone).then_some(Say::SecondNeeded),
         };
         if let Some(say) = needed {
+            message = message.line(say.in_lang(asker.lang));
+        }
+        if let Some(say) = takes(ctx, &world).await? {
             message = message.line(say.in_lang(asker.lang));
         }
         let say = Say::ToApply {
@@ -619,7 +667,7 @@ async fn ask_second(
     code: &str,
     fresh: bool,
 ) -> Result<(), RuleError> {
-    let place = place_of_department(ctx.tx(), &world.root.id).await?;
+    let place = world::place_of(ctx, world.root.as_ref()).await?;
     let others = holders(ctx.tx(), &asker.person.company, OPERATORS, &place).await?;
     let back = world.back.as_ref().map(|b| b.run.id.as_str());
     let body = serde_json::json!({ "rule": rule.id, "plan": code, "undo": back }).to_string();
@@ -718,79 +766,10 @@ async fn pause(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, paused: bool) -> 
     ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(asker.lang)))
 }
 
-async fn show(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Result<(), RuleError> {
-    let lang = asker.lang;
-    let chats = store::chats(ctx.tx(), &rule.id).await?;
-    let claims = store::claims(ctx.tx(), &rule.id).await?;
-    let state = if store::paused(ctx.tx(), &rule.id).await? {
-        Say::RulePaused
-    } else {
-        Say::RuleRunning { auto: rule.auto }
-    };
-    let mut lines = vec![state.in_lang(lang)];
-    if chats.is_empty() {
-        lines.push(Say::RuleNoGroups.in_lang(lang));
-    }
-    for chat in chats.iter().take(GROUPS_SHOWN) {
-        let members = match &chat.chat {
-            Some(id) => ctx.directory().members(&chat.app, id).await?.len(),
-            None => 0,
-        };
-        let adding = claims
-            .iter()
-            .filter(|c| c.department == chat.department && c.claim == Claim::Adding)
-            .count();
-        let say = Say::RuleGroup {
-            name: chat.name.clone(),
-            state: chat.state.clone(),
-            members,
-            adding,
-        };
-        let mut line = say.in_lang(lang);
-        if chat.state == "failed" || chat.state == apply::UNCLEAR {
-            line.push_str(&format!(" ({})", chat.detail));
-        }
-        lines.push(line);
-    }
-    if chats.len() > GROUPS_SHOWN {
-        lines.push(Say::RuleMore(chats.len() - GROUPS_SHOWN).in_lang(lang));
-    }
-    let failed: Vec<String> = claims
-        .iter()
-        .filter(|c| c.claim == Claim::Failed || (c.claim == Claim::In && !c.detail.is_empty()))
-        .map(|c| format!("{}({})", c.name, c.detail))
-        .collect();
-    if !failed.is_empty() {
-        let say = Say::RuleFailed {
-            count: failed.len(),
-            people: some_names(failed.iter().map(String::as_str)),
-        };
-        lines.push(say.in_lang(lang));
-    }
-    let grace: Vec<String> = claims
-        .iter()
-        .filter(|c| c.claim == Claim::Grace)
-        .map(|c| match c.until {
-            Some(day) => format!("{}({})", c.name, day.format("%m-%d")),
-            None => c.name.clone(),
-        })
-        .collect();
-    if !grace.is_empty() {
-        let say = Say::RuleGrace {
-            count: grace.len(),
-            people: some_names(grace.iter().map(String::as_str)),
-        };
-        lines.push(say.in_lang(lang));
-    }
-    if let Some(at) = store::last_change(ctx.tx(), &rule.id).await? {
-        let minutes = i64::try_from(ctx.now().since(at).as_secs() / 60).unwrap_or(i64::MAX);
-        lines.push(Say::RuleLastChange { minutes }.in_lang(lang));
-    }
-    let mut message = Message::card(Say::RuleTitle(rule.id.clone()).in_lang(lang));
-    for line in lines {
-        message = message.line(line);
-    }
-    ctx.answer(asker, AnswerPlace::Private, message)
+/// How long a plan takes, when that is worth a word.
+async fn takes(ctx: &mut Ctx, world: &World) -> Result<Option<Say>, RuleError> {
+    let minutes = budget::wait(ctx, &world.app, &world.plan).await?.as_secs().div_ceil(60);
+    Ok((minutes > 1).then_some(Say::Takes(minutes)))
 }
 
 /// Where a message for a chat goes.

@@ -1,7 +1,7 @@
 //! What has to change so that the groups are as the rule wants them. Pure: from what should be and
 //! what is to a plan with a short code, which names exactly this plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
 
@@ -156,28 +156,35 @@ pub struct Plan {
     pub back: Vec<(String, PersonId)>,
     /// People who stay for some days more.
     pub in_grace: usize,
+    /// Names of groups whose owner is gone and that nobody can take over: nobody is removed there.
+    pub blocked: Vec<String>,
+    /// Names that a group of another rule has already.
+    pub taken: Vec<String>,
 }
 
 /// Compares. The order of `desired` is kept.
 pub fn plan(policy: Policy, desired: &[Desired], current: &[Current]) -> Plan {
     let mut plan = Plan::default();
+    let known: HashMap<&str, &Current> = current.iter().map(|c| (c.department.as_str(), c)).collect();
     for want in desired {
-        match current.iter().find(|c| c.department == want.department) {
+        match known.get(want.department.as_str()) {
             None => create(want, &mut plan),
             // What is being made is finished first.
             Some(have) if !have.ready => {}
             Some(have) => adjust(policy, want, have, &mut plan),
         }
     }
+    let wanted: HashSet<&str> = desired.iter().map(|d| d.department.as_str()).collect();
     plan.orphans = current
         .iter()
-        .filter(|c| !desired.iter().any(|d| d.department == c.department))
+        .filter(|c| !wanted.contains(c.department.as_str()))
         .count();
     plan
 }
 
 fn create(want: &Desired, plan: &mut Plan) {
-    if want.members.len() < SMALLEST_GROUP {
+    let others = want.members.iter().filter(|p| Some(*p) != want.owner.as_ref()).count();
+    if want.members.is_empty() || others + usize::from(want.owner.is_some()) < SMALLEST_GROUP {
         plan.too_small.push(want.name.clone());
         return;
     }
@@ -185,11 +192,13 @@ fn create(want: &Desired, plan: &mut Plan) {
         plan.no_owner.push(want.name.clone());
         return;
     };
+    let mut members = want.members.clone();
+    members.insert(owner.clone());
     plan.changes.push(Change {
         department: want.department.clone(),
         name: want.name.clone(),
         create: Some(owner.clone()),
-        add: want.members.iter().cloned().collect(),
+        add: members.into_iter().collect(),
         ..Change::default()
     });
 }
@@ -209,6 +218,13 @@ fn adjust(policy: Policy, want: &Desired, have: &Current, plan: &mut Plan) {
     if !owner_there {
         change.new_owner = want.owner.clone().filter(|o| have.owner.as_ref() != Some(o));
     }
+    // Whoever is to own a group must be in it first.
+    let joins = change
+        .new_owner
+        .iter()
+        .filter(|o| !have.members.contains(*o) && !want.members.contains(*o));
+    let on_the_way = |p: &PersonId| matches!(have.claims.get(p), Some(Claim::Adding | Claim::Removing));
+    change.add.extend(joins.filter(|o| !on_the_way(o)).cloned());
     for person in want.members.difference(&have.members) {
         match have.claims.get(person) {
             None | Some(Claim::Failed | Claim::Out | Claim::In | Claim::Grace) => change.add.push(person.clone()),
@@ -244,6 +260,16 @@ fn adjust(policy: Policy, want: &Desired, have: &Current, plan: &mut Plan) {
             change.remove.push(person.clone());
         }
     }
+    // Without an owner nobody can repair a wrong removal.
+    let returns = have.owner.as_ref().is_some_and(|o| change.add.contains(o));
+    if !owner_there && !returns && have.owner.is_some() && want.owner.is_none() {
+        plan.blocked.push(have.name.clone());
+        change.remove.clear();
+        if !change.is_empty() {
+            plan.changes.push(change);
+        }
+        return;
+    }
     change
         .remove
         .extend(have.gone.iter().filter(|p| !have.members.contains(*p)).cloned());
@@ -255,6 +281,22 @@ fn adjust(policy: Policy, want: &Desired, have: &Current, plan: &mut Plan) {
 impl Plan {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.grace.is_empty()
+    }
+
+    /// Takes out groups whose name a group of another rule has already.
+    pub fn leave_taken(&mut self, names: &BTreeSet<String>) {
+        let taken = |c: &Change| (c.create.is_some() || c.rename) && names.contains(&c.name);
+        let (left, kept) = std::mem::take(&mut self.changes).into_iter().partition(taken);
+        self.changes = kept;
+        let left: Vec<Change> = left;
+        for mut change in left {
+            self.taken.push(change.name.clone());
+            // A group that is there is still looked after, under the name that it has.
+            change.rename = false;
+            if change.create.is_none() && !change.is_empty() {
+                self.changes.push(change);
+            }
+        }
     }
 
     pub fn creates(&self) -> impl Iterator<Item = &Change> {

@@ -10,7 +10,7 @@ use super::config::GroupRule;
 use super::plan::{Alone, Change, Claim};
 use super::store::{self, Run};
 use super::world::{self, World};
-use super::{fresh_until, plan_lines, refuse_inability, refuse_nobody};
+use super::{fresh_until, plan_lines, refuse_inability, refuse_nobody, takes};
 use crate::directory::PersonId;
 use crate::rules::{Ctx, RuleError};
 use crate::text::Lang;
@@ -80,6 +80,7 @@ async fn report(ctx: &mut Ctx, rule: &GroupRule, world: &World, alone: Alone, la
         claims.insert((row.department, row.person), (row.claim, row.active));
     }
     let undo = world.back.as_ref().map(|b| b.run.code.clone());
+    let by_segment = rule.source.department.is_none();
     let name = |id: &PersonId| world.names.get(id).cloned().unwrap_or_else(|| "?".to_owned());
     let group = |change: &Change| {
         let moves = |list: &[PersonId], reason: &dyn Fn(&PersonId) -> &'static str| -> Vec<Move> {
@@ -96,12 +97,15 @@ async fn report(ctx: &mut Ctx, rule: &GroupRule, world: &World, alone: Alone, la
             _ if undo.is_some() => "added by that plan",
             Some((_, false)) => "left the company",
             Some((Claim::Grace, _)) => "moved, grace is over",
+            Some((Claim::In | Claim::Failed, _)) if by_segment => "no longer in the segment",
             Some((Claim::In | Claim::Failed, _)) => "no longer in the department",
             _ => "added by hand",
         };
         let why_in = |p: &PersonId| match claims.get(&(change.department.clone(), p.clone())) {
             _ if undo.is_some() => "removed by that plan",
             Some((Claim::Failed, _)) => "failed before, tried again",
+            _ if change.new_owner.as_ref() == Some(p) => "is to own the group",
+            _ if by_segment => "in the segment",
             _ => "in the department",
         };
         GroupReport {
@@ -121,13 +125,15 @@ async fn report(ctx: &mut Ctx, rule: &GroupRule, world: &World, alone: Alone, la
     let groups: Vec<GroupReport> = world.plan.changes.iter().map(group).collect();
     let fresh = world.back.is_none() && fresh_until(ctx, rule).await?.is_some();
     let any = !world.plan.is_empty();
+    let mut summary = plan_lines(world, lang);
+    summary.extend(takes(ctx, world).await?.map(|say| say.in_lang(lang)));
     Ok(Report {
         rule: rule.id.clone(),
         plan: any.then(|| world.code(&rule.id)),
         second_operator: any && (fresh || world.plan.needs_second(alone)),
         undo_of: undo,
         groups,
-        summary: plan_lines(world, lang),
+        summary,
     })
 }
 

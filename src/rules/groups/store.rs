@@ -1,11 +1,13 @@
 //! SQL of the groups rule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::NaiveDate;
 use hutong_model::{AppId, ChatId, CompanyId, Platform, Timestamp, UserId};
 
 use super::plan::Claim;
+use super::sources::People;
+use super::split;
 use super::undo::{Did, Entry};
 use crate::directory::PersonId;
 use crate::store::{Row, StoreError, Tx};
@@ -277,6 +279,75 @@ pub async fn first_seen(tx: &mut Tx, rule: &str, now: Timestamp) -> Result<Times
     .execute()
     .await?;
     Ok(at)
+}
+
+/// Notes that somebody is brought back into a mandatory group; false when that was done before.
+pub async fn bring_back(tx: &mut Tx, key: Key<'_>, who: &PersonId) -> Result<bool, StoreError> {
+    let changed = tx
+        .query(
+            "UPDATE group_claim SET brought_back = TRUE \
+             WHERE rule = $1 AND department = $2 AND person = $3 AND brought_back = FALSE",
+        )
+        .bind(key.rule)
+        .bind(key.department)
+        .bind(who.as_str())
+        .execute()
+        .await?;
+    Ok(changed > 0)
+}
+
+/// When a group was last asked for, and by which run of a plan.
+pub async fn last_create(tx: &mut Tx, key: Key<'_>) -> Result<Option<(Timestamp, Option<String>)>, StoreError> {
+    let row = tx
+        .query(
+            "SELECT at, plan FROM group_change WHERE rule = $1 AND department = $2 AND what = 'create' \
+             ORDER BY id DESC LIMIT 1",
+        )
+        .bind(key.rule)
+        .bind(key.department)
+        .optional()
+        .await?;
+    row.map(|r| Ok((r.get("at")?, r.get("plan")?))).transpose()
+}
+
+/// Groups of this name that were first seen after `since` and belong to no rule; two at most.
+pub async fn strangers(tx: &mut Tx, app: &AppId, name: &str, since: Timestamp) -> Result<Vec<ChatId>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT c.chat_id AS chat_id FROM chat c LEFT JOIN group_chat g ON g.app = c.app AND g.chat_id = c.chat_id \
+             WHERE c.app = $1 AND c.name = $2 AND c.kind = 'group' AND c.active = TRUE AND c.external = FALSE \
+               AND c.created_at >= $3 AND g.rule IS NULL LIMIT 2",
+        )
+        .bind(app)
+        .bind(name)
+        .bind(since)
+        .all()
+        .await?;
+    rows.iter().map(|r| r.get("chat_id")).collect()
+}
+
+/// Until when a limit is booked.
+pub async fn budget(tx: &mut Tx, place: &str, api: &str) -> Result<Timestamp, StoreError> {
+    let row = tx
+        .query("SELECT free_at FROM group_budget WHERE place = $1 AND api = $2")
+        .bind(place)
+        .bind(api)
+        .optional()
+        .await?;
+    row.map_or(Ok(Timestamp(0)), |r| r.get("free_at"))
+}
+
+pub async fn set_budget(tx: &mut Tx, place: &str, api: &str, free_at: Timestamp) -> Result<(), StoreError> {
+    tx.query(
+        "INSERT INTO group_budget (place, api, free_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (place, api) DO UPDATE SET free_at = excluded.free_at",
+    )
+    .bind(place)
+    .bind(api)
+    .bind(free_at)
+    .execute()
+    .await
+    .map(|_| ())
 }
 
 /// From now on they are there by hand, or not at all.
@@ -575,6 +646,122 @@ pub async fn accounts(
         map.entry(person(row, "person")?).or_insert(row.get("user_id")?);
     }
     Ok(map)
+}
+
+/// Everybody of a company, with the departments they stand in; accounts and segments stay empty.
+pub async fn people(tx: &mut Tx, company: &CompanyId) -> Result<People, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT d.department AS department, p.id AS person, p.name AS name, p.contractor AS contractor \
+             FROM person p LEFT JOIN person_department d ON d.person = p.id WHERE p.company = $1 AND p.active = TRUE",
+        )
+        .bind(company)
+        .all()
+        .await?;
+    let mut people = People::default();
+    for row in &rows {
+        let who = person(row, "person")?;
+        let department: Option<String> = row.get("department")?;
+        let contractor: Option<bool> = row.get("contractor")?;
+        if contractor == Some(true) {
+            people.contractors.insert(who.clone());
+        }
+        people.names.insert(who.clone(), row.get("name")?);
+        if let Some(department) = department {
+            people.standing.entry(department).or_default().push(who);
+        }
+    }
+    Ok(people)
+}
+
+/// Whether a person is known to be a contractor.
+pub async fn is_contractor(tx: &mut Tx, who: &PersonId) -> Result<bool, StoreError> {
+    let row = tx
+        .query("SELECT contractor FROM person WHERE id = $1")
+        .bind(who.as_str())
+        .optional()
+        .await?;
+    let known: Option<bool> = row.map_or(Ok(None), |r| r.get("contractor"))?;
+    Ok(known == Some(true))
+}
+
+/// Who leads which department, by row id.
+pub async fn leaders(tx: &mut Tx, company: &CompanyId) -> Result<HashMap<String, PersonId>, StoreError> {
+    let rows = tx
+        .query("SELECT id, leader FROM department WHERE company = $1 AND active = TRUE AND leader IS NOT NULL")
+        .bind(company)
+        .all()
+        .await?;
+    rows.iter().map(|r| Ok((r.get("id")?, person(r, "leader")?))).collect()
+}
+
+/// People with the tag of a deputy.
+pub async fn deputies(tx: &mut Tx, company: &CompanyId) -> Result<HashSet<PersonId>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT t.person AS person FROM person_tag t JOIN person p ON p.id = t.person \
+             WHERE p.company = $1 AND p.active = TRUE AND t.tag IN ('deputy', '副手')",
+        )
+        .bind(company)
+        .all()
+        .await?;
+    rows.iter().map(|r| person(r, "person")).collect()
+}
+
+/// Who is in the groups of a rule, by key.
+pub async fn members(tx: &mut Tx, rule: &str) -> Result<HashMap<String, BTreeSet<PersonId>>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT g.department AS department, m.person AS person FROM group_chat g \
+             JOIN chat_member m ON m.app = g.app AND m.chat_id = g.chat_id WHERE g.rule = $1 AND m.left_at IS NULL",
+        )
+        .bind(rule)
+        .all()
+        .await?;
+    let mut map: HashMap<String, BTreeSet<PersonId>> = HashMap::new();
+    for row in &rows {
+        map.entry(row.get("department")?)
+            .or_default()
+            .insert(person(row, "person")?);
+    }
+    Ok(map)
+}
+
+/// Names of the groups of other rules of an app.
+pub async fn names_of_others(tx: &mut Tx, app: &AppId, rule: &str) -> Result<BTreeSet<String>, StoreError> {
+    let rows = tx
+        .query("SELECT name FROM group_chat WHERE app = $1 AND rule <> $2 AND state <> 'failed'")
+        .bind(app)
+        .bind(rule)
+        .all()
+        .await?;
+    rows.iter().map(|r| r.get("name")).collect()
+}
+
+/// A group and its siblings, in order.
+pub async fn siblings(tx: &mut Tx, rule: &str, key: &str) -> Result<Vec<Chat>, StoreError> {
+    let rows = tx
+        .query(format!(
+            "{CHAT} WHERE rule = $1 AND (department = $2 OR substr(department, 1, length($2) + 1) = $2 || '#')"
+        ))
+        .bind(rule)
+        .bind(key)
+        .all()
+        .await?;
+    let mut list = rows.iter().map(read_chat).collect::<Result<Vec<_>, _>>()?;
+    list.sort_by_key(|c| split::base_of(&c.department).1);
+    Ok(list)
+}
+
+/// Members of a chat.
+pub async fn size(tx: &mut Tx, app: &AppId, chat: &ChatId) -> Result<usize, StoreError> {
+    let row = tx
+        .query("SELECT COUNT(*) AS n FROM chat_member WHERE app = $1 AND chat_id = $2 AND left_at IS NULL")
+        .bind(app)
+        .bind(chat)
+        .one()
+        .await?;
+    Ok(usize::try_from(row.get::<i64>("n")?).unwrap_or_default())
 }
 
 /// The departments a person stands in directly, by row id.

@@ -6,18 +6,22 @@ use hutong_model::{
     Ability, Action, AppId, Body, ChatId, FailedReceiver, Mention, PersonRecord, Platform, Receipt, Timestamp, UserId,
 };
 
-use super::config::{ManualMembers, OnLeave, OnTransfer, Owner};
+use super::config::{ManualMembers, OnLeave, OnTransfer, Owner, Source};
 use super::*;
 use crate::access::Scope;
 use crate::rules::PendingEffect;
 use crate::rules::service::Service;
 use crate::rules::testkit::{
-    Done, FakeAdapter, Kit, company, department, direct, env, group, outcome_of, record, user,
+    Done, FakeAdapter, Kit, START, company, department, direct, env, group, outcome_of, record, user,
 };
 use crate::store::testing::{TestStore, all};
 
+mod faults;
 mod grace;
+mod history;
 mod orders;
+mod own;
+mod sources;
 mod undo;
 
 const ABLE: [Ability; 9] = [
@@ -36,15 +40,24 @@ fn china() -> Arc<dyn Workdays> {
     Arc::new(crate::schedule::WorkdayTable::china().unwrap())
 }
 
-fn rule() -> GroupRule {
+pub(super) fn rule() -> GroupRule {
     GroupRule {
         id: "dept-rd".into(),
         app: AppId::new("fs").unwrap(),
-        department: "研发中心".into(),
+        source: Source {
+            rule: "dept-rd".into(),
+            department: Some("研发中心".into()),
+            include_children: true,
+            include_contractors: true,
+            segment: None,
+        },
         depth: 1,
+        into: None,
+        feeders: Vec::new(),
+        split_over: 0,
+        optional: true,
         name: "{dept}·技术交流".into(),
         owner: vec![Owner::Leader, Owner::Deputy, Owner::BotOperator],
-        include_children: true,
         manual_members: ManualMembers::Keep,
         on_leave: OnLeave::RemoveNow,
         auto: false,
@@ -58,10 +71,20 @@ fn rule() -> GroupRule {
 
 /// Research: the operator `op` and u1..u4 below in the embedded team, m1 in marketing.
 async fn world(test: TestStore, rule: GroupRule) -> Kit {
-    let fs = FakeAdapter::new("fs", Platform::Feishu, ABLE);
+    world_of(test, vec![rule], feishu()).await
+}
+
+fn feishu() -> FakeAdapter {
+    FakeAdapter::new("fs", Platform::Feishu, ABLE)
+}
+
+/// With several rules; two more operators of everything, `boss` and `boss2`, who have no department,
+/// come in only where something is of the whole company.
+async fn world_of(test: TestStore, rules: Vec<GroupRule>, fs: FakeAdapter) -> Kit {
+    let everything = rules.len() > 1 || rules.iter().any(|r| r.source.department.is_none() || r.split_over > 0);
     let hook = FakeAdapter::new("hook", Platform::Feishu, [Ability::SendToChat]);
     let rules = Service::in_front_of(vec![Arc::new(Groups::new(
-        vec![rule],
+        rules,
         chrono_tz::Asia::Shanghai,
         Alone::default(),
         china(),
@@ -88,12 +111,17 @@ async fn world(test: TestStore, rule: GroupRule) -> Kit {
         kit.person("fs", "op2").await.id,
         kit.person("fs", "m1").await.id,
     );
-    kit.roles(&[
+    let mut roles = vec![
         (&op, Role::Operator, scope.clone()),
         (&op2, Role::Operator, scope),
         (&m1, Role::Operator, Scope::Department("市场部".into())),
-    ])
-    .await;
+    ];
+    let bosses = match everything {
+        true => vec![kit.person("fs", "boss").await.id, kit.person("fs", "boss2").await.id],
+        false => Vec::new(),
+    };
+    roles.extend(bosses.iter().map(|b| (b, Role::Operator, Scope::All)));
+    kit.roles(&roles).await;
     kit
 }
 
@@ -307,7 +335,10 @@ async fn an_app_that_cannot_says_which_could() {
 async fn a_department_that_is_missing_or_ambiguous_is_named() {
     for test in all().await.unwrap() {
         let lost = GroupRule {
-            department: "火星部".into(),
+            source: Source {
+                department: Some("火星部".into()),
+                ..rule().source
+            },
             ..rule()
         };
         let kit = world(test, lost).await;

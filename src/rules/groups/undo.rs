@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Change, Claim, Plan};
 use crate::directory::PersonId;
+use crate::text::groups::KeptWhy;
 
 /// What a plan did to a group or to somebody in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,24 +87,6 @@ pub enum Item {
     Person(PersonId),
     /// By name.
     Group(String),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeptWhy {
-    ChangedSince,
-    LeftCompany,
-    /// Nobody knows whether it was done.
-    Unknown,
-    /// The platform cannot disband a group.
-    CannotDisband,
-    /// People are in the new group whom the plan did not add.
-    OthersInside,
-    /// The owner before is not in the group, or was not known.
-    OwnerGone,
-    /// The person owns the group.
-    OwnsIt,
-    /// The group is not there any more.
-    GroupGone,
 }
 
 /// The plan that takes `entries` back, and what is left alone. `reachable` has everybody who is in

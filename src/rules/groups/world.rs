@@ -1,23 +1,27 @@
 //! Reads what a rule wants and what there is, for [`super::plan`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use hutong_model::{Ability, AppId, CompanyId, Platform, UserId};
+use hutong_model::{Ability, AppId, CompanyId, Message, Platform, UserId};
 
 use super::back::Back;
-use super::config::{GroupRule, Owner};
+use super::config::{GroupRule, Owner, Source};
 use super::plan::{Claim, Current, Desired, Plan, Policy, plan};
+use super::sources::{People, segment_key};
+use super::split;
 use super::store::{self, Chat};
-use crate::access::Role;
-use crate::access::store::{holders, place_of_department};
-use crate::directory::{Department, PersonId};
+use crate::access::Place;
+use crate::access::store::{operators_of, place_of_department};
+use crate::directory::{Department, PersonId, facts};
 use crate::rules::{Ctx, RuleError};
 use crate::text::groups::Say;
 
 /// Everything about one rule at this moment.
 pub struct World {
     pub app: AppId,
-    pub root: Department,
+    /// Absent for a rule of a segment.
+    pub root: Option<Department>,
     pub accounts: BTreeMap<PersonId, UserId>,
     pub names: BTreeMap<PersonId, String>,
     pub chats: Vec<Chat>,
@@ -54,6 +58,7 @@ pub fn home(ctx: &Ctx, rule: &GroupRule) -> Result<(CompanyId, Platform), RuleEr
 }
 
 /// The departments of a company as a tree.
+#[derive(Debug)]
 pub struct Tree {
     all: BTreeMap<String, Department>,
     below: BTreeMap<String, Vec<String>>,
@@ -115,6 +120,16 @@ impl Tree {
         found
     }
 
+    /// A department with all above it, as a place: row ids and names.
+    pub fn place(&self, department: &str) -> Place {
+        let mut place = Place::default();
+        for id in self.upwards(department) {
+            place.departments.push(id.to_owned());
+            place.departments.extend(self.all.get(id).map(|d| d.name.clone()));
+        }
+        place
+    }
+
     /// A department and all above it.
     pub fn upwards<'t>(&'t self, department: &'t str) -> Vec<&'t str> {
         let mut list = Vec::new();
@@ -130,81 +145,169 @@ impl Tree {
     }
 }
 
-/// The name of a group.
-pub fn group_name(template: &str, department: &str, company: &str) -> String {
+/// The name of a group; `{no}` is left for [`split`].
+pub fn group_name(rule: &GroupRule, department: &str, company: &str) -> String {
+    let segment = rule.source.segment.as_ref().map_or("", |s| s.title.as_str());
     // The company's name last: it is the admin's text and may hold no placeholder of its own.
-    template.replace("{dept}", department).replace("{company}", company)
+    let name = rule.name.replace("{dept}", department).replace("{segment}", segment);
+    name.replace("{company}", company)
 }
 
-/// The tree, and the department a rule begins at. Refuses when there is none or more than one.
-pub async fn root_of(ctx: &mut Ctx, rule: &GroupRule) -> Result<(Tree, Department), RuleError> {
-    let (company, platform) = home(ctx, rule)?;
-    let tree = Tree::new(ctx.directory().departments(&company, platform).await?);
-    let found: Vec<Department> = tree.find(&rule.department).into_iter().cloned().collect();
-    let lang = ctx.env().lang;
-    let say = match &found[..] {
-        [one] => return Ok((tree, one.clone())),
-        [] => Say::NoSuchDepartment(rule.department.clone()),
-        _ => Say::DepartmentTwice(rule.department.clone()),
-    };
-    Err(RuleError::refuse(hutong_model::Message::text(say.in_lang(lang))))
+/// Department trees that were read, by company and platform: once an item.
+#[derive(Default)]
+pub struct Trees {
+    read: HashMap<(CompanyId, Platform), Arc<Tree>>,
 }
 
-/// Reads everything and compares.
-pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
-    let (company, platform) = home(ctx, rule)?;
-    let (tree, root) = root_of(ctx, rule).await?;
-    let accounts = store::accounts(ctx.tx(), &company, platform).await?;
-    let mut people: BTreeMap<String, Vec<PersonId>> = BTreeMap::new();
-    let mut names = BTreeMap::new();
-    let mut unreachable = BTreeSet::new();
-    let reach = if rule.include_children {
-        usize::MAX
-    } else {
-        usize::from(rule.depth)
-    };
-    for department in tree.levels(&root.id, reach) {
-        let list = ctx.directory().people_in(&department.id).await?;
-        let mut ids = Vec::new();
-        for person in list {
-            if accounts.contains_key(&person.id) {
-                ids.push(person.id.clone());
-            } else {
-                unreachable.insert(person.id.clone());
-            }
-            names.insert(person.id, person.name);
+impl Trees {
+    pub async fn of(&mut self, ctx: &mut Ctx, company: &CompanyId, platform: Platform) -> Result<Arc<Tree>, RuleError> {
+        let key = (company.clone(), platform);
+        if let Some(tree) = self.read.get(&key) {
+            return Ok(tree.clone());
         }
-        people.insert(department.id.clone(), ids);
+        let tree = Arc::new(Tree::new(ctx.directory().departments(company, platform).await?));
+        self.read.insert(key, tree.clone());
+        Ok(tree)
+    }
+}
+
+fn no(ctx: &Ctx, say: Say) -> RuleError {
+    RuleError::refuse(Message::text(say.in_lang(ctx.env().lang)))
+}
+
+/// The department that a source begins at. Refuses when there is none or more than one; a source
+/// without a department has none.
+pub fn root_in(ctx: &Ctx, tree: &Tree, source: &Source) -> Result<Option<Department>, RuleError> {
+    let Some(name) = &source.department else {
+        return Ok(None);
+    };
+    match &tree.find(name)[..] {
+        [one] => Ok(Some((*one).clone())),
+        [] => Err(no(ctx, Say::NoSuchDepartment(name.clone()))),
+        _ => Err(no(ctx, Say::DepartmentTwice(name.clone()))),
+    }
+}
+
+/// The tree, and the department a rule begins at.
+pub async fn root_of(
+    ctx: &mut Ctx,
+    trees: &mut Trees,
+    rule: &GroupRule,
+) -> Result<(Arc<Tree>, Option<Department>), RuleError> {
+    let (company, platform) = home(ctx, rule)?;
+    let tree = trees.of(ctx, &company, platform).await?;
+    let root = root_in(ctx, &tree, &rule.source)?;
+    Ok((tree, root))
+}
+
+/// Where one must be an operator for a rule: its department, or the whole company.
+pub async fn place_of(ctx: &mut Ctx, root: Option<&Department>) -> Result<Place, RuleError> {
+    match root {
+        Some(root) => Ok(place_of_department(ctx.tx(), &root.id).await?),
+        None => Ok(Place::default()),
+    }
+}
+
+/// The people of a segment.
+async fn segment_of(
+    ctx: &mut Ctx,
+    company: &CompanyId,
+    source: &Source,
+    only: Option<&PersonId>,
+) -> Result<HashSet<PersonId>, RuleError> {
+    let Some(segment) = &source.segment else {
+        return Ok(HashSet::new());
+    };
+    let departments = match segment.condition.names_departments() {
+        true => facts::departments(ctx.tx(), company).await?,
+        false => Vec::new(),
+    };
+    let bound = segment.condition.bind(&departments).map_err(|error| {
+        no(
+            ctx,
+            Say::BadSegment {
+                id: segment.id.clone(),
+                at: error.at + 1,
+                mistake: error.mistake,
+            },
+        )
+    })?;
+    let today = ctx.local(ctx.now()).date_naive();
+    let everyone = match only {
+        Some(person) => facts::one(ctx.tx(), company, person).await?,
+        None => facts::all(ctx.tx(), company).await?,
+    };
+    let yes = |p: &facts::PersonFacts| p.ask(today, |f| bound.of(f)) == crate::segment::Answer::Yes;
+    Ok(everyone.into_iter().filter(yes).map(|p| p.id).collect())
+}
+
+/// Everything about one rule at this moment.
+pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
+    if let Some(into) = &rule.into {
+        let say = Say::FeedsInto {
+            rule: rule.id.clone(),
+            into: into.clone(),
+        };
+        return Err(no(ctx, say));
+    }
+    let (company, platform) = home(ctx, rule)?;
+    let (tree, root) = root_of(ctx, &mut Trees::default(), rule).await?;
+    let mut people = store::people(ctx.tx(), &company).await?;
+    people.accounts = store::accounts(ctx.tx(), &company, platform).await?;
+    let mut feeders = Vec::new();
+    for source in &rule.feeders {
+        feeders.push((source, root_in(ctx, &tree, source)?));
+    }
+    for source in std::iter::once(&rule.source).chain(&rule.feeders) {
+        if let Some(segment) = &source.segment
+            && !people.segments.contains_key(&segment.id)
+        {
+            let set = segment_of(ctx, &company, source, None).await?;
+            people.segments.insert(segment.id.clone(), set);
+        }
     }
     let chats = store::chats(ctx.tx(), &rule.id).await?;
+    let (current, claimed) = current(ctx, rule, &chats).await?;
+    let mut by_base: HashMap<&str, Vec<&Current>> = HashMap::new();
+    for group in &current {
+        by_base
+            .entry(split::base_of(&group.department).0)
+            .or_default()
+            .push(group);
+    }
+    let owners = Owners::read(ctx, rule, &company, platform, &people.accounts).await?;
+    let limit = ctx.caps(&rule.app).map_or(0, |c| c.limits.chat_members);
+    let capacity = split::capacity(rule.split_over, limit);
+    let tops: Vec<(String, &str, Option<&str>)> = match (&root, &rule.source.segment) {
+        (Some(root), _) => tree
+            .levels(&root.id, usize::from(rule.depth))
+            .into_iter()
+            .map(|d| (d.id.clone(), d.name.as_str(), Some(d.id.as_str())))
+            .collect(),
+        (None, Some(segment)) => vec![(segment_key(&segment.id), "", None)],
+        (None, None) => Vec::new(),
+    };
     let mut desired = Vec::new();
-    let mut nobody = true;
-    for department in tree.levels(&root.id, usize::from(rule.depth)) {
-        let parts = if rule.include_children {
-            tree.levels(&department.id, usize::MAX)
-        } else {
-            vec![department]
-        };
-        let mut members: BTreeSet<PersonId> = parts
-            .iter()
-            .filter_map(|d| people.get(&d.id))
-            .flatten()
-            .cloned()
-            .collect();
-        nobody &= members.is_empty();
-        let owner = owner_of(ctx, rule, &company, platform, &department.id, &accounts).await?;
-        let exists = chats
-            .iter()
-            .any(|c| c.department == department.id && c.state != "failed");
-        if let (Some(owner), false) = (&owner, exists) {
-            members.insert(owner.clone());
+    let (mut nobody, mut unreachable) = (true, BTreeSet::new());
+    for (n, (key, name, department)) in tops.into_iter().enumerate() {
+        let mut members = BTreeSet::new();
+        people.of(&rule.source, &tree, department, &mut members, &mut unreachable);
+        if n == 0 {
+            for (source, root) in &feeders {
+                let root = root.as_ref().map(|r| r.id.as_str());
+                people.of(source, &tree, root, &mut members, &mut unreachable);
+            }
         }
-        desired.push(Desired {
-            department: department.id.clone(),
-            name: group_name(&rule.name, &department.name, &ctx.env().company_name),
+        nobody &= members.is_empty();
+        let siblings = by_base.remove(key.as_str()).unwrap_or_default();
+        let owner = owners.of(rule, &tree, department, &people);
+        let want = Desired {
+            name: group_name(rule, name, &ctx.env().company_name),
+            department: key,
             owner,
             members,
-        });
+        };
+        desired.extend(split::split(want, &siblings, capacity));
     }
     let policy = Policy {
         manual: rule.manual_members,
@@ -212,21 +315,77 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
         grace: rule.on_transfer.grace_workdays > 0,
         today: ctx.local(ctx.now()).date_naive(),
     };
-    let current = current(ctx, rule, &chats).await?;
-    for (person, name) in current.1 {
+    let mut plan = plan(policy, &desired, &current);
+    let taken = store::names_of_others(ctx.tx(), &rule.app, &rule.id).await?;
+    plan.leave_taken(&taken);
+    let mut names = people.names;
+    for (person, name) in claimed {
         names.entry(person).or_insert(name);
     }
     Ok(World {
         app: rule.app.clone(),
         root,
-        accounts,
+        accounts: people.accounts,
         names,
         chats,
         unreachable: unreachable.len(),
-        plan: plan(policy, &desired, &current.0),
+        plan,
         nobody,
         back: None,
     })
+}
+
+/// The keys of the groups that a rule, or a rule that it feeds, wants one person in; `sources` are
+/// its own source and its feeders.
+pub async fn wanted(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    tree: &Tree,
+    root: Option<&Department>,
+    person: &PersonId,
+) -> Result<BTreeSet<String>, RuleError> {
+    let (company, _) = home(ctx, rule)?;
+    let own = store::departments_of(ctx.tx(), person).await?;
+    let contractor = store::is_contractor(ctx.tx(), person).await?;
+    let first = match (root, &rule.source.segment) {
+        (Some(root), _) => root.id.clone(),
+        (None, Some(segment)) => segment_key(&segment.id),
+        (None, None) => return Ok(BTreeSet::new()),
+    };
+    let mut keys = BTreeSet::new();
+    for (n, source) in std::iter::once(&rule.source).chain(&rule.feeders).enumerate() {
+        if contractor && !source.include_contractors {
+            continue;
+        }
+        if source.segment.is_some() && segment_of(ctx, &company, source, Some(person)).await?.is_empty() {
+            continue;
+        }
+        let reached: BTreeSet<&str> = own
+            .iter()
+            .flat_map(|d| match source.include_children {
+                true => tree.upwards(d),
+                false => vec![d.as_str()],
+            })
+            .collect();
+        match (n, &source.department) {
+            (_, None) => {
+                keys.insert(first.clone());
+            }
+            (0, Some(_)) => {
+                let levels = root
+                    .map(|r| tree.levels(&r.id, usize::from(rule.depth)))
+                    .unwrap_or_default();
+                let targets = levels.iter().map(|d| d.id.as_str()).filter(|d| reached.contains(d));
+                keys.extend(targets.map(str::to_owned));
+            }
+            (_, Some(_)) => {
+                if root_in(ctx, tree, source)?.is_some_and(|top| reached.contains(top.id.as_str())) {
+                    keys.insert(first.clone());
+                }
+            }
+        }
+    }
+    Ok(keys)
 }
 
 pub async fn current(
@@ -235,74 +394,96 @@ pub async fn current(
     chats: &[Chat],
 ) -> Result<(Vec<Current>, Vec<(PersonId, String)>), RuleError> {
     let claims = store::claims(ctx.tx(), &rule.id).await?;
-    let mut list = Vec::new();
-    for chat in chats {
-        let members = match &chat.chat {
-            Some(id) => ctx.directory().members(&chat.app, id).await?.into_iter().collect(),
-            None => BTreeSet::new(),
-        };
-        let own = claims.iter().filter(|c| c.department == chat.department);
+    let mut members = store::members(ctx.tx(), &rule.id).await?;
+    let mut list: Vec<Current> = Vec::new();
+    let mut at: HashMap<&str, usize> = HashMap::new();
+    // A group whose making failed may be made again.
+    for chat in chats.iter().filter(|c| c.state != "failed") {
+        at.insert(&chat.department, list.len());
         list.push(Current {
             department: chat.department.clone(),
             name: chat.name.clone(),
             ready: chat.state == "ready",
             owner: chat.owner.clone(),
-            members,
-            gone: own
-                .clone()
-                .filter(|c| !c.active && matches!(c.claim, Claim::In | Claim::Grace))
-                .map(|c| c.person.clone())
-                .collect(),
-            until: own.clone().filter_map(|c| Some((c.person.clone(), c.until?))).collect(),
-            claims: own.map(|c| (c.person.clone(), c.claim)).collect(),
+            members: members.remove(&chat.department).unwrap_or_default(),
+            claims: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            until: BTreeMap::new(),
         });
     }
-    // A group whose making failed may be made again.
-    let list = list
-        .into_iter()
-        .zip(chats)
-        .filter(|(_, chat)| chat.state != "failed")
-        .map(|(current, _)| current)
-        .collect();
-    Ok((list, claims.into_iter().map(|c| (c.person, c.name)).collect()))
+    let mut names = Vec::with_capacity(claims.len());
+    for claim in claims {
+        if let Some(group) = at.get(claim.department.as_str()).and_then(|i| list.get_mut(*i)) {
+            if !claim.active && matches!(claim.claim, Claim::In | Claim::Grace) {
+                group.gone.insert(claim.person.clone());
+            }
+            if let Some(day) = claim.until {
+                group.until.insert(claim.person.clone(), day);
+            }
+            group.claims.insert(claim.person.clone(), claim.claim);
+        }
+        names.push((claim.person, claim.name));
+    }
+    Ok((list, names))
 }
 
-/// The first of the succession who is in the company and has an account.
-async fn owner_of(
-    ctx: &mut Ctx,
-    rule: &GroupRule,
-    company: &CompanyId,
-    platform: Platform,
-    department: &str,
-    accounts: &BTreeMap<PersonId, UserId>,
-) -> Result<Option<PersonId>, RuleError> {
-    for owner in &rule.owner {
-        let candidates = match owner {
-            Owner::Leader => ctx
-                .directory()
-                .department_leader(department)
-                .await?
-                .into_iter()
-                .collect(),
-            // No platform tells who the deputy is.
-            Owner::Deputy => Vec::new(),
-            Owner::BotOperator => {
-                let place = place_of_department(ctx.tx(), department).await?;
-                holders(ctx.tx(), company, &[Role::Operator], &place).await?
-            }
-            Owner::User(user) => ctx
-                .directory()
-                .person_of(company, platform, user)
-                .await?
-                .map(|p| p.id)
-                .into_iter()
-                .collect(),
+/// Who could own a group.
+pub struct Owners {
+    leaders: HashMap<String, PersonId>,
+    deputies: HashSet<PersonId>,
+    operators: Vec<(PersonId, crate::access::Scope)>,
+    users: HashMap<String, PersonId>,
+}
+
+impl Owners {
+    pub async fn read(
+        ctx: &mut Ctx,
+        rule: &GroupRule,
+        company: &CompanyId,
+        platform: Platform,
+        accounts: &BTreeMap<PersonId, UserId>,
+    ) -> Result<Self, RuleError> {
+        let mut owners = Self {
+            leaders: HashMap::new(),
+            deputies: HashSet::new(),
+            operators: Vec::new(),
+            users: HashMap::new(),
         };
-        if let Some(found) = candidates.into_iter().find(|c| accounts.contains_key(c)) {
-            return Ok(Some(found));
+        for owner in &rule.owner {
+            match owner {
+                Owner::Leader => owners.leaders = store::leaders(ctx.tx(), company).await?,
+                Owner::Deputy => owners.deputies = store::deputies(ctx.tx(), company).await?,
+                Owner::BotOperator => owners.operators = operators_of(ctx.tx(), company).await?,
+                Owner::User(user) => {
+                    if let Some(person) = ctx.directory().person_of(company, platform, user).await? {
+                        owners.users.insert(user.as_str().to_owned(), person.id);
+                    }
+                }
+            }
         }
+        owners.leaders.retain(|_, p| accounts.contains_key(p));
+        owners.deputies.retain(|p| accounts.contains_key(p));
+        owners.operators.retain(|(p, _)| accounts.contains_key(p));
+        owners.users.retain(|_, p| accounts.contains_key(p));
+        Ok(owners)
     }
-    Ok(None)
+
+    /// The first of the succession who is in the company and has an account.
+    pub fn of(&self, rule: &GroupRule, tree: &Tree, department: Option<&str>, people: &People) -> Option<PersonId> {
+        rule.owner.iter().find_map(|owner| match owner {
+            Owner::Leader => department.and_then(|d| self.leaders.get(d)).cloned(),
+            Owner::Deputy => {
+                let standing = department.and_then(|d| people.standing.get(d)).into_iter().flatten();
+                standing.filter(|p| self.deputies.contains(*p)).min().cloned()
+            }
+            Owner::BotOperator => {
+                let place = department.map(|d| tree.place(d)).unwrap_or_default();
+                let covers = |(_, scope): &&(PersonId, crate::access::Scope)| scope.covers(&place);
+                self.operators.iter().find(covers).map(|(p, _)| p.clone())
+            }
+            Owner::User(user) => self.users.get(user.as_str()).cloned(),
+        })
+    }
 }
 
 /// What the plan needs and the app cannot do, with the app of the same company and platform that
@@ -382,9 +563,8 @@ mod tests {
 
     #[test]
     fn names_are_filled_in() {
-        assert_eq!(
-            group_name("{company}{dept}·技术交流", "嵌入式", "海星"),
-            "海星嵌入式·技术交流"
-        );
+        let mut rule = crate::rules::groups::tests::rule();
+        rule.name = "{company}{dept}·技术交流{no}".into();
+        assert_eq!(group_name(&rule, "嵌入式", "海星"), "海星嵌入式·技术交流{no}");
     }
 }

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use chrono::{Datelike as _, Days, NaiveDate};
-use hutong_model::{Ability, Action, Block, ButtonStyle, Inline, Message};
+use hutong_model::{Ability, Action, Block, ButtonStyle, Inline, Message, Timestamp};
 
 use super::PointsRule;
 use super::board::{Ranked, place, rank, rows};
 use super::give::{CAP_GIVEN, cut, language};
-use super::ledger::{self, Account, Currency, EntryKind};
+use super::ledger::{self, Account, EntryKind};
 use super::store;
 use super::view::store as view;
 use super::view::{Item, Scorer};
 use super::weights::shown;
 use crate::commands::{AnswerPlace, Call, Click};
-use crate::directory::{Person, PersonId};
+use crate::directory::{Person, PersonId, shown_name};
 use crate::rules::{Ctx, RuleError, Who};
 use crate::text::Lang;
 use crate::text::points::Say;
@@ -31,11 +31,7 @@ impl PointsRule {
     /// The person's score of the current month, in thousandths.
     pub(super) async fn month_score(&self, ctx: &mut Ctx, person: &PersonId) -> Result<i64, RuleError> {
         let season = ledger::season(ctx.local(ctx.now()).date_naive());
-        let account = Account::Score {
-            person: person.clone(),
-            season,
-        };
-        Ok(store::balance(ctx.tx(), &account, Currency::Score).await?)
+        Ok(view::score_of(ctx.tx(), person, &season).await?)
     }
 
     /// What the person can still give this week.
@@ -73,7 +69,7 @@ impl PointsRule {
         let date = ctx.local(ctx.now()).date_naive();
         let season = ledger::season(date);
         let score = self.month_score(ctx, &person.id).await?;
-        let coin = store::balance(ctx.tx(), &Account::Coin(person.id.clone()), Currency::Coin).await?;
+        let coin = view::coins_of(ctx.tx(), &person.id).await?;
         let left = self.left_to_give(ctx, &person.id).await?;
         let items = view::items(ctx.tx(), &person.id, &season, LATEST).await?;
         let mut card = Message::card(Say::MineTitle { month: date.month() }.in_lang(lang)).line(
@@ -95,7 +91,7 @@ impl PointsRule {
             card = card.line(Say::MineEmpty.in_lang(lang));
         }
         for item in &items {
-            card = card.paragraph(item_line(item, lang, false));
+            card = card.paragraph(item_line(item, ctx.now(), lang, false));
         }
         let newest = about.or_else(|| items.first().map(|i| i.entry.seq));
         if let Some(seq) = newest {
@@ -165,7 +161,7 @@ impl PointsRule {
             card = card.line(Say::MineEmpty.in_lang(lang));
         }
         for item in &items {
-            card = card.paragraph(item_line(item, lang, true));
+            card = card.paragraph(item_line(item, ctx.now(), lang, true));
         }
         ctx.answer(
             &call.asker,
@@ -276,10 +272,12 @@ impl PointsRule {
 }
 
 /// `+1 陈晨 感谢:帮我定位了驱动问题 11-20`. What people wrote stands alone, verbatim.
-fn item_line(item: &Item, lang: Lang, with_id: bool) -> Vec<Inline> {
+fn item_line(item: &Item, now: Timestamp, lang: Lang, with_id: bool) -> Vec<Inline> {
     let entry = &item.entry;
     let sign = if item.score < 0 { "" } else { "+" };
     let actor = item.actor_name.as_deref().unwrap_or("?");
+    let actor = shown_name(actor, item.actor_active, item.actor_left, now, lang);
+    let actor = actor.as_str();
     let what = match (entry.kind, entry.rule.as_str()) {
         (EntryKind::Grant, _) => Say::EntryGrant { operator: actor },
         (EntryKind::Reversal, rule) => Say::EntryReversal {

@@ -20,13 +20,20 @@ mod ledger_tests;
 #[cfg(test)]
 mod tests;
 
-use hutong_model::{Ability, Action, AppId, Body, BoxFuture, DeliveryClass, Event, EventHead, Kind, MessageId};
+use std::time::Duration;
+
+use chrono::{Datelike as _, NaiveTime, TimeZone as _};
+use chrono_tz::Tz;
+use hutong_model::{
+    Ability, Action, AppId, Body, BoxFuture, DeliveryClass, Event, EventHead, Kind, MessageId, Timestamp,
+};
 
 pub use crate::config::rules::points as config;
 
 use crate::commands::{Call, Click, CommandSpec};
 use crate::directory::Person;
 use crate::rules::{Ctx, Rule, RuleError};
+use crate::schedule::{Misfire, Schedule, Spec};
 use crate::text::Lang;
 
 pub use verify::{Report, verify};
@@ -34,17 +41,34 @@ pub use weights::shown;
 
 /// Stands in every transaction: which version of these rules decided it.
 pub const RULES_VERSION: i64 = 1;
+pub const NAME: &str = "points";
+/// The one schedule of this rule.
+pub const SEASON: &str = "points:season";
 /// Code of a reversal that a recalled message caused.
 const RECALL: &str = "recall";
 
 /// The rule module.
 pub struct PointsRule {
     config: config::Points,
+    zone: Tz,
 }
 
 impl PointsRule {
-    pub fn new(config: config::Points) -> Self {
-        Self { config }
+    /// `zone` is that of the company: seasons begin at its midnight.
+    pub fn new(config: config::Points, zone: Tz) -> Self {
+        Self { config, zone }
+    }
+
+    /// The first of a month: the scores that segments ask about begin again.
+    async fn season_began(&self, ctx: &mut Ctx) -> Result<(), RuleError> {
+        let now = ctx.now();
+        let today = ctx.local(now).date_naive();
+        let first = today.with_day(1).unwrap_or(today).and_time(NaiveTime::MIN);
+        // A zone without a midnight on that day: its first moment is near enough to now.
+        let began = self.zone.from_local_datetime(&first).earliest();
+        let began = began.map_or(now, |at| Timestamp(at.timestamp_millis()));
+        store::new_season(ctx.tx(), began, now).await?;
+        Ok(())
     }
 
     /// A message was taken back: so is what it earned, and the line the bot wrote about it.
@@ -95,11 +119,25 @@ fn take_back(ctx: &mut Ctx, app: &AppId, message: MessageId) -> Result<(), RuleE
 
 impl Rule for PointsRule {
     fn name(&self) -> &'static str {
-        "points"
+        NAME
     }
 
     fn commands(&self) -> &'static [CommandSpec] {
         commands::COMMANDS
+    }
+
+    fn schedules(&self) -> Vec<Schedule> {
+        vec![Schedule {
+            id: SEASON.to_owned(),
+            rule: NAME.to_owned(),
+            spec: Spec::Monthly {
+                day: 1,
+                time: NaiveTime::from_hms_opt(0, 5, 0).unwrap_or_default(),
+            },
+            zone: self.zone,
+            misfire: Misfire::Once,
+            grace: Duration::from_secs(28 * 86_400),
+        }]
     }
 
     fn wants(&self, head: &EventHead<'_>) -> bool {
@@ -110,6 +148,7 @@ impl Rule for PointsRule {
         Box::pin(async move {
             match &event.body {
                 Body::Recall { message, .. } => self.recalled(ctx, &event.app, message).await,
+                Body::Tick { .. } => self.season_began(ctx).await,
                 Body::EffectDone {
                     ok: true, receipt, tag, ..
                 } => {

@@ -14,6 +14,7 @@ use super::ledger::{
 };
 use super::view::store as view;
 use crate::directory::PersonId;
+use crate::directory::facts::{self, Figure};
 use crate::store::{StoreError, Tx, Value, placeholders};
 
 /// How long a recall that came before its message is remembered.
@@ -81,6 +82,7 @@ async fn append(tx: &mut Tx, posting: &Posting, reverses: Option<i64>) -> Result
     for line in &posting.lines {
         move_balance(tx, line, seq).await?;
     }
+    leave_scores(tx, posting).await?;
     let mut entry = Entry {
         seq,
         id: entry_id(posting.local_date, seq),
@@ -154,6 +156,32 @@ async fn insert(tx: &mut Tx, entry: &Entry) -> Result<(), StoreError> {
         ]
     });
     tx.query(sql).bind_all(values).execute().await.map(|_| ())
+}
+
+/// Leaves the season's total of whom a posting concerns as a fact for segments, in whole points. What
+/// belongs to a season that is over changes nothing.
+async fn leave_scores(tx: &mut Tx, posting: &Posting) -> Result<(), StoreError> {
+    let now = season(posting.local_date);
+    for line in &posting.lines {
+        if let Account::Score { person, season } = &line.account
+            && line.currency == Currency::Score
+            && *season == now
+        {
+            let amount = balance(tx, &line.account, Currency::Score).await?;
+            facts::set_fact(tx, person, Figure::Score, amount.div_euclid(1000), posting.at).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A season has begun: everybody's score is nothing again. `began` is its first moment.
+pub async fn new_season(tx: &mut Tx, began: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    tx.query("UPDATE person_fact SET value = 0, at = $1 WHERE field = $2 AND at < $3 AND value <> 0")
+        .bind(now)
+        .bind(Figure::Score.as_str())
+        .bind(began)
+        .execute()
+        .await
 }
 
 async fn move_balance(tx: &mut Tx, line: &Line, seq: i64) -> Result<(), LedgerError> {

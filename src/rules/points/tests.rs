@@ -39,7 +39,7 @@ async fn office(store: &crate::store::Store) -> Office {
         li: w.person("fs", "li", "李敏").await,
         chen: w.person("fs", "chen", "陈晨").await,
         wang: w.person("fs", "wang", "王芳").await,
-        rule: PointsRule::new(config()),
+        rule: PointsRule::new(config(), chrono_tz::Asia::Shanghai),
         w,
     }
 }
@@ -381,4 +381,48 @@ fn every_command_has_its_texts() {
         );
     }
     assert_eq!(commands::COMMANDS.len(), crate::text::points::COMMANDS.len());
+}
+
+/// What segments are told of a person's score.
+async fn fact(o: &Office, person: &Person) -> Option<i64> {
+    let mut tx = o.w.store.begin().await.unwrap();
+    let all = crate::directory::facts::all(&mut tx, &crate::rules::fake::company())
+        .await
+        .unwrap();
+    all.into_iter().find(|p| p.id == person.id).unwrap().score
+}
+
+#[tokio::test]
+async fn segments_know_the_score_of_the_season() {
+    for t in testing::all().await.unwrap() {
+        let mut o = office(&t.store).await;
+        let (li, chen) = (o.li.clone(), o.chen.clone());
+        assert_eq!(fact(&o, &chen).await, None, "nobody has been thanked");
+        o.thanks("li", "m1", &[("chen", "陈晨")], "2分 帮我定位了驱动问题")
+            .await;
+        assert_eq!((fact(&o, &chen).await, fact(&o, &li).await), (Some(2), None));
+        o.recall("m1").await;
+        assert_eq!(fact(&o, &chen).await, Some(0), "taken back");
+        o.thanks("wang", "m2", &[("chen", "陈晨")], "1分 帮我修好了测试台架")
+            .await;
+        assert_eq!(fact(&o, &chen).await, Some(1));
+
+        // The first of the next month.
+        o.w.now = crate::rules::fake::at("2026-12-01T00:05");
+        let tick = || Body::Tick {
+            schedule: SEASON.into(),
+            slot: crate::rules::fake::at("2026-12-01T00:05"),
+            local: "2026-12-01T00:05".into(),
+        };
+        o.w.event(&o.rule, "season", tick()).await.unwrap();
+        assert_eq!(fact(&o, &chen).await, Some(0), "a new season");
+        // What was earned in it stays, also when the tick is late.
+        o.w.now = crate::rules::fake::at("2026-12-01T09:00");
+        o.thanks("li", "m3", &[("chen", "陈晨")], "1分 帮我重写了烧录脚本")
+            .await;
+        o.w.event(&o.rule, "season again", tick()).await.unwrap();
+        assert_eq!(fact(&o, &chen).await, Some(1));
+        let schedules = o.rule.schedules();
+        assert_eq!((schedules[0].id.as_str(), schedules[0].rule.as_str()), (SEASON, NAME));
+    }
 }

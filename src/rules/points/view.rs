@@ -15,6 +15,8 @@ pub struct Item {
     pub score: i64,
     /// The giver's or operator's name, where a person acted.
     pub actor_name: Option<String>,
+    pub actor_active: bool,
+    pub actor_left: Option<Timestamp>,
     pub note: Option<String>,
     /// True when it was taken back later.
     pub reversed: bool,

@@ -8,6 +8,7 @@ use super::ReportsRule;
 use super::metrics::{interaction_frequency, km_median, per_workday, percent, wilson, working_minutes};
 use super::store::{self, Group};
 use super::weeks::Period;
+use crate::noise::store as noise;
 use crate::rules::points::view::store as thanks;
 use crate::rules::{Ctx, RuleError};
 use crate::text::Lang;
@@ -49,6 +50,9 @@ pub struct Figures {
     pub median: Option<i64>,
     pub thanks: i64,
     pub thanks_across: i64,
+    /// What the bot said in the group, answers included; absent in reports of before it was counted.
+    #[serde(default)]
+    pub bot: i64,
 }
 
 impl Figures {
@@ -120,6 +124,13 @@ impl ReportsRule {
                 (minutes, answered.is_some())
             })
             .collect();
+        // The group may be posted to under another name than it is heard under.
+        let env = ctx.env().clone();
+        let mut bot = noise::said(ctx.tx(), app, chat, &from, &to).await?.all();
+        let post = env.post_target(app, chat);
+        if post != (app, chat) {
+            bot += noise::said(ctx.tx(), post.0, post.1, &from, &to).await?.all();
+        }
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let thanks = thanks::thanks_in_chat(ctx.tx(), app, chat, &from, &to).await?;
         Ok(Figures {
@@ -137,6 +148,7 @@ impl ReportsRule {
             median: km_median(&waits),
             thanks: thanks.all,
             thanks_across: thanks.across,
+            bot,
         })
     }
 
@@ -225,6 +237,19 @@ impl ReportsRule {
             lines.push(Say::Thanks {
                 all: this.thanks,
                 across: this.thanks_across,
+            });
+        }
+        if this.bot > 0 {
+            lines.push(match this.class {
+                Class::V1 => Say::BotShare {
+                    bot: this.bot,
+                    all: this.bot + this.messages,
+                    percent: percent(this.bot, this.bot + this.messages),
+                },
+                Class::V2 => Say::BotSaid {
+                    bot: this.bot,
+                    seen: this.messages,
+                },
             });
         }
         if this.class == Class::V1 && this.asked > this.answered {

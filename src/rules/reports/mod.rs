@@ -5,6 +5,7 @@
 //! thanks. Nobody is ever named for silence, and figures about a few people are not shown.
 //! `/周报` shows it again; a closed week always shows the same numbers.
 
+mod activity;
 pub mod commands;
 pub mod figures;
 pub mod metrics;
@@ -20,7 +21,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::Days;
+use chrono::{Days, NaiveTime};
 use hutong_model::{
     Ability, Action, AppId, Body, BoxFuture, ChatId, ChatKind, ChatRef, DeliveryClass, Event, EventHead, Kind, Message,
     MessageEvent, MessageId, SenderKind, Target, Timestamp, UserId,
@@ -31,12 +32,14 @@ use crate::commands::{AnswerPlace, Call, CommandSpec};
 use crate::config::OnHoliday;
 use crate::rules::columns::when::{Calendar, When};
 use crate::rules::{Ctx, Rule, RuleError};
-use crate::schedule::{CronError, Misfire, Schedule};
+use crate::schedule::{CronError, Misfire, Schedule, Spec};
 use crate::text::reports::Say;
 
 pub const NAME: &str = "reports";
-/// The one schedule of this rule.
+/// The weekly moment.
 pub const WEEKLY: &str = "reports:weekly";
+/// Every night: how active people were, for segments.
+pub const ACTIVITY: &str = "reports:activity";
 /// A message within this time that mentions somebody who asked is an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30 * 60);
 /// A report that is later than this is not wanted any more.
@@ -233,8 +236,6 @@ impl ReportsRule {
                 };
                 let part = format!("{}:{app}:{}", period.week, chat.chat);
                 ctx.emit(&part, post_app, DeliveryClass::Once, action)?;
-                let day = today.to_string();
-                crate::rules::columns::store::count_post(ctx.tx(), post_app, post_chat, &day).await?;
             }
         }
         let forget = today.checked_sub_days(Days::new(REMEMBER_DAYS)).unwrap_or(today);
@@ -285,7 +286,7 @@ impl Rule for ReportsRule {
     }
 
     fn schedules(&self) -> Vec<Schedule> {
-        vec![Schedule {
+        let weekly = Schedule {
             id: WEEKLY.to_owned(),
             rule: NAME.to_owned(),
             spec: self.when.asked(),
@@ -293,7 +294,23 @@ impl Rule for ReportsRule {
             // Asked every day: the newest missed minute need not be the one that counts.
             misfire: Misfire::All,
             grace: LATEST,
-        }]
+        };
+        let activity = Schedule {
+            id: ACTIVITY.to_owned(),
+            rule: NAME.to_owned(),
+            // A quiet hour; what is written is about whole days.
+            spec: Spec::Daily {
+                time: NaiveTime::from_hms_opt(3, 50, 0).unwrap_or_default(),
+            },
+            zone: self.calendar.zone,
+            misfire: Misfire::Once,
+            grace: Duration::from_secs(86_400),
+        };
+        vec![weekly, activity]
+    }
+
+    fn issue_of(&self, _schedule: &str, day: chrono::NaiveDate) -> Option<chrono::NaiveDate> {
+        self.when.issue_day(day)
     }
 
     fn wants(&self, head: &EventHead<'_>) -> bool {
@@ -335,6 +352,7 @@ impl Rule for ReportsRule {
                     self.groups().remove(&(event.app.clone(), chat.id.clone()));
                     Ok(())
                 }
+                Body::Tick { schedule, .. } if schedule == ACTIVITY => activity::write(ctx).await,
                 Body::Tick { local, .. } => self.weekly(ctx, local).await,
                 _ => Ok(()),
             }

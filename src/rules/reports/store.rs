@@ -369,3 +369,80 @@ pub async fn claim_post(
         .await?;
     Ok(n == 1)
 }
+
+/// What was seen of a person in the groups of an app since a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doings {
+    pub person: String,
+    pub messages: i64,
+    /// Reactions and clicks.
+    pub light: i64,
+}
+
+pub async fn doings(
+    tx: &mut Tx,
+    app: &AppId,
+    company: &CompanyId,
+    platform: Platform,
+    from: &str,
+) -> Result<Vec<Doings>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT i.person, CAST(SUM(a.messages) AS BIGINT) AS messages, \
+             CAST(SUM(a.reactions + a.clicks) AS BIGINT) AS light FROM activity a \
+             JOIN identity i ON i.company = $2 AND i.platform = $3 AND i.user_id = a.user_id \
+             WHERE a.app = $1 AND a.day >= $4 GROUP BY i.person",
+        )
+        .bind(app)
+        .bind(company)
+        .bind(platform.as_str())
+        .bind(from)
+        .all()
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Doings {
+                person: row.get("person")?,
+                messages: row.get("messages")?,
+                light: row.get("light")?,
+            })
+        })
+        .collect()
+}
+
+/// Active people of a company with an account on a platform.
+pub async fn people_on(tx: &mut Tx, company: &CompanyId, platform: Platform) -> Result<Vec<String>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT DISTINCT i.person FROM identity i JOIN person p ON p.id = i.person \
+             WHERE i.company = $1 AND i.platform = $2 AND p.active = TRUE",
+        )
+        .bind(company)
+        .bind(platform.as_str())
+        .all()
+        .await?;
+    rows.iter().map(|row| row.get("person")).collect()
+}
+
+/// The figures of activity that are left now.
+pub async fn activity_facts(tx: &mut Tx, company: &CompanyId) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = tx
+        .query(
+            "SELECT f.person, f.value FROM person_fact f JOIN person p ON p.id = f.person \
+             WHERE p.company = $1 AND f.field = 'activity'",
+        )
+        .bind(company)
+        .all()
+        .await?;
+    rows.iter()
+        .map(|row| Ok((row.get("person")?, row.get("value")?)))
+        .collect()
+}
+
+pub async fn forget_activity(tx: &mut Tx, person: &str) -> Result<(), StoreError> {
+    tx.query("DELETE FROM person_fact WHERE person = $1 AND field = 'activity'")
+        .bind(person)
+        .execute()
+        .await
+        .map(|_| ())
+}

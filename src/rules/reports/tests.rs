@@ -477,3 +477,82 @@ fn schedule_texts_and_abilities() {
     assert!(fs.adapter.capabilities().can(Ability::SeesRecalls) && fs.company == company());
     assert_eq!(fs.adapter.platform(), Platform::Feishu);
 }
+
+#[tokio::test]
+async fn segments_know_how_active_people_were() {
+    use crate::segment::Activity;
+    for t in testing::all().await.unwrap() {
+        let mut town = Town::new(&t.store, 4).await;
+        town.w.now = at("2026-11-20T10:00");
+        town.post("fs", "u0", "周五发布", With::default()).await;
+        let click = |user_id: &str| {
+            Body::Click(Box::new(CardClick {
+                user: user(user_id),
+                chat: Some(group("oc_1")),
+                card: None,
+                action: String::new(),
+                values: Default::default(),
+                reply_context: None,
+            }))
+        };
+        town.w.event_of("fs", &town.rule, "c1", click("u1")).await.unwrap();
+        town.post("wc", "u3", "问一下", With::default()).await;
+        let night = |minute: &str| Body::Tick {
+            schedule: ACTIVITY.into(),
+            slot: at(minute),
+            local: minute.into(),
+        };
+        town.w.now = at("2026-11-21T03:50");
+        town.w
+            .event(&town.rule, "night 1", night("2026-11-21T03:50"))
+            .await
+            .unwrap();
+        let seen = levels(&town).await;
+        let env = town.w.env.clone();
+        let sees_all = |app: &str| {
+            let adapter = &env.app(&app_id(app)).unwrap().adapter;
+            adapter.capabilities().sees.contains(&hutong_model::SeeClass::V1)
+        };
+        let nothing = |app: &str| sees_all(app).then_some(Activity::None);
+        let expect = [
+            ("fs:u0", Some(Activity::Contributing)),
+            ("fs:u1", Some(Activity::Interactive)),
+            ("fs:u2", nothing("fs")),
+            ("wc:u2", nothing("wc")),
+            ("wc:u3", Some(Activity::Contributing)),
+        ];
+        for (who, level) in expect {
+            assert_eq!(seen[who], level, "{who}");
+        }
+        // 28 days later nothing of it counts any more.
+        town.w.now = at("2026-12-18T03:50");
+        town.w
+            .event(&town.rule, "night 2", night("2026-12-18T03:50"))
+            .await
+            .unwrap();
+        let later = levels(&town).await;
+        assert_eq!(later["fs:u0"], nothing("fs"));
+        assert_eq!(later["wc:u3"], nothing("wc"));
+    }
+}
+
+/// The figure of everybody, by app and account.
+async fn levels(town: &Town) -> std::collections::BTreeMap<String, Option<crate::segment::Activity>> {
+    let mut out = std::collections::BTreeMap::new();
+    let mut tx = town.w.store.begin().await.unwrap();
+    let all = crate::directory::facts::all(&mut tx, &company()).await.unwrap();
+    for app in ["fs", "wc"] {
+        let platform = town.w.env.app(&app_id(app)).unwrap().adapter.platform();
+        for n in 0..4 {
+            let id = format!("u{n}");
+            let person = Directory::new(&mut tx)
+                .person_of(&company(), platform, &user(&id))
+                .await
+                .unwrap()
+                .unwrap();
+            let facts = all.iter().find(|p| p.id == person.id).unwrap();
+            out.insert(format!("{app}:{id}"), facts.activity);
+        }
+    }
+    out
+}

@@ -143,7 +143,8 @@ impl Desk {
         }
         let (mut words, mut shown) = (Vec::new(), 0);
         let now = ctx.now();
-        self.words_in(&issue.column, &issue.content, now, |line, hits| {
+        let chats = self.chats(ctx.tx(), issue).await?;
+        self.words_in(&chats, &issue.content, now, |line, hits| {
             for hit in hits {
                 words.push(format!("{}「{}」", level(hit.level(), lang), hit.entry.word));
             }

@@ -1,7 +1,7 @@
 //! `/更正`: what went out wrong is put right, and those who saw it hear so: exactly they, where the
 //! platform tells who has read a message; everybody in the group, where it does not.
 
-use hutong_model::{Ability, Action, AppId, ChatId, DeliveryClass, Message, MessageId, Receipt, Target, UserId};
+use hutong_model::{Ability, Action, AppId, ChatId, DeliveryClass, Message, MessageId, Receipt, UserId};
 
 use super::decide::POST;
 use super::desk::content_of;
@@ -23,8 +23,9 @@ impl ReviewRule {
         let lang = call.asker.lang;
         let typed = call.text("column").unwrap_or_default().trim();
         let named = |c: &&super::Known| c.id.eq_ignore_ascii_case(typed) || c.title.eq_ignore_ascii_case(typed);
-        let Some(column) = self.desk.columns.iter().find(named).cloned() else {
-            let known: Vec<&str> = self.desk.columns.iter().map(|c| c.title.as_str()).collect();
+        let all = self.desk.all(ctx.tx()).await?;
+        let Some(column) = all.iter().find(named).cloned() else {
+            let known: Vec<&str> = all.iter().map(|c| c.title.as_str()).collect();
             let known = known.join("、");
             return Err(refuse(&Say::NoColumn { typed, known: &known }, lang));
         };
@@ -150,7 +151,7 @@ impl ReviewRule {
         if ctx.can(app, Ability::Recall) {
             let message = card.clone();
             ctx.emit(&part("recall"), app, DeliveryClass::Once, Action::Recall { message })?;
-            let to = Target::Chat(chat.clone());
+            let to = issues::target(chat);
             let content = fresh.clone();
             ctx.emit(&part("again"), app, DeliveryClass::Once, Action::Send { to, content })?;
         }
@@ -163,7 +164,7 @@ impl ReviewRule {
         let mut card = issues::render(&issue.content, issue.number, lang);
         card.title = Some(Say::CorrectionTitle { title }.in_lang(lang));
         let content = card.note(Say::CorrectionMark { version: issue.version }.in_lang(lang));
-        let to = Target::Chat(chat.clone());
+        let to = issues::target(chat);
         ctx.emit(part, app, DeliveryClass::Once, Action::Send { to, content })?;
         Ok(())
     }

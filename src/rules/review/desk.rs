@@ -179,7 +179,7 @@ impl ReviewRule {
                 .cloned()
                 .collect());
         }
-        match self.desk.column(&issue.column) {
+        match self.desk.column(ctx.tx(), &issue.column).await? {
             Some(column) => people(ctx, &column.app, &[Role::Editor]).await,
             None => Ok(Vec::new()),
         }
@@ -193,7 +193,7 @@ impl ReviewRule {
         person: &PersonId,
         message: Message,
     ) -> Result<bool, RuleError> {
-        let Some(column) = self.desk.column(&issue.column) else {
+        let Some(column) = self.desk.column(ctx.tx(), &issue.column).await? else {
             return Ok(false);
         };
         let part = format!("{part}:{}:{}", issue.id, issue.version);
@@ -303,7 +303,7 @@ impl ReviewRule {
         self.reviewer_only(ctx, &click.asker).await?;
         let issue = numbered(ctx, number, &click.asker).await?;
         let title = issue.content.title.as_str();
-        if let Some(column) = self.desk.column(&issue.column) {
+        if let Some(column) = self.desk.column(ctx.tx(), &issue.column).await? {
             for person in people(ctx, &column.app, &[Role::Editor]).await? {
                 let lang = language_of(ctx, &person).await?;
                 let by = click.asker.person.name.as_str();

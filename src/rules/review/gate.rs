@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hutong_model::{BoxFuture, Timestamp};
+use hutong_model::{BoxFuture, ChatId, Timestamp};
 
 use super::Desk;
 use super::config::Urgent;
@@ -49,14 +49,13 @@ impl Desk {
     /// What the lexicon finds in each line of a content.
     pub(super) fn words_in(
         &self,
-        column: &str,
+        chats: &[ChatId],
         content: &Content,
         now: Timestamp,
         mut each: impl FnMut(&str, &[Hit<'_>]),
     ) {
         let lexicon = self.config.words.lexicon();
         let today = crate::rules::local(self.calendar.zone, now).date_naive();
-        let chats = self.column(column).map_or(&[][..], |c| &c.chats);
         for line in content.lines() {
             each(&line, &lexicon.scan(&line, Place::Column(chats), today));
         }
@@ -65,9 +64,16 @@ impl Desk {
         }
     }
 
+    /// The groups that a column names.
+    pub(super) async fn chats(&self, tx: &mut Tx, issue: &Issue) -> Result<Vec<ChatId>, StoreError> {
+        let known = self.column(tx, &issue.column).await?;
+        Ok(known.map(|c| c.chats).unwrap_or_default())
+    }
+
     pub(super) async fn look(&self, tx: &mut Tx, issue: &Issue, now: Timestamp) -> Result<Look, StoreError> {
         let mut blocked: Vec<String> = Vec::new();
-        self.words_in(&issue.column, &issue.content, now, |_, hits| {
+        let chats = self.chats(tx, issue).await?;
+        self.words_in(&chats, &issue.content, now, |_, hits| {
             for hit in hits.iter().filter(|h| h.level() == Level::Block) {
                 let word = hit.entry.word.to_string();
                 if !blocked.contains(&word) {

@@ -36,8 +36,10 @@ use crate::config::rules::columns::{Column, ColumnChat};
 use crate::directory::PersonId;
 use crate::issues::{self, Issue};
 use crate::rules::columns::when::Calendar;
+use crate::rules::columns::written::stored;
 use crate::rules::{Ctx, Rule, RuleError};
 use crate::schedule::{CronExpr, Misfire, Schedule, Spec};
+use crate::store::{StoreError, Tx};
 use crate::text::Lang;
 use crate::text::review::Say;
 
@@ -47,7 +49,8 @@ pub use gate::ReviewGate;
 pub const NAME: &str = "review";
 /// Half hours before an issue are among these minutes, for all usual times.
 const EVERY: &str = "*/15 * * * *";
-const WATCH: &str = "review:watch";
+/// Housekeeping: done when the service looks. Where nobody has looked, the gate holds the issue itself.
+const WATCH: &str = "review:~watch";
 const WEEK: &str = "review:week";
 
 /// What the review knows of a column.
@@ -59,10 +62,26 @@ pub(super) struct Known {
     pub chats: Vec<ChatId>,
 }
 
+impl Known {
+    fn of(column: &Column) -> Self {
+        let chats = column.chats.iter().filter_map(|chat| match chat {
+            ColumnChat::Chat(chat) => Some(chat.clone()),
+            _ => None,
+        });
+        Self {
+            id: column.id.clone(),
+            title: column.title.clone(),
+            app: column.app.clone(),
+            chats: chats.collect(),
+        }
+    }
+}
+
 /// What rule and gate share.
 pub struct Desk {
     pub(super) config: Review,
-    pub(super) columns: Vec<Known>,
+    /// Those of the configuration; see [`Desk::all`].
+    columns: Vec<Known>,
     pub(super) calendar: Calendar,
 }
 
@@ -73,22 +92,7 @@ pub struct ReviewRule {
 
 impl ReviewRule {
     pub fn new(config: Review, columns: &[Column], calendar: Calendar) -> Self {
-        let columns = columns
-            .iter()
-            .map(|c| Known {
-                id: c.id.clone(),
-                title: c.title.clone(),
-                app: c.app.clone(),
-                chats: c
-                    .chats
-                    .iter()
-                    .filter_map(|chat| match chat {
-                        ColumnChat::Chat(chat) => Some(chat.clone()),
-                        _ => None,
-                    })
-                    .collect(),
-            })
-            .collect();
+        let columns = columns.iter().map(Known::of).collect();
         Self {
             desk: Arc::new(Desk {
                 config,
@@ -109,16 +113,28 @@ impl ReviewRule {
 }
 
 impl Desk {
-    /// Whether issues of this column need a yes.
+    /// Whether issues of this column need a yes. One that was made in a chat is no way round it.
     pub(super) fn reviews(&self, column: &str) -> bool {
         let only = &self.config.only;
-        self.config.columns == Columns::TwoPerson
-            && self.column(column).is_some()
-            && (only.is_empty() || only.iter().any(|c| c == column))
+        self.config.columns == Columns::TwoPerson && (only.is_empty() || only.iter().any(|c| c == column))
     }
 
-    pub(super) fn column(&self, id: &str) -> Option<&Known> {
-        self.columns.iter().find(|c| c.id == id)
+    /// The columns of the configuration, then those made in chats.
+    pub(super) async fn all(&self, tx: &mut Tx) -> Result<Vec<Known>, StoreError> {
+        let mut list = self.columns.clone();
+        for column in stored(tx).await? {
+            if self.columns.iter().all(|c| c.id != column.id) {
+                list.push(Known::of(&column));
+            }
+        }
+        Ok(list)
+    }
+
+    pub(super) async fn column(&self, tx: &mut Tx, id: &str) -> Result<Option<Known>, StoreError> {
+        match self.columns.iter().find(|c| c.id == id) {
+            Some(known) => Ok(Some(known.clone())),
+            None => Ok(self.all(tx).await?.into_iter().find(|c| c.id == id)),
+        }
     }
 
     fn today(&self, ctx: &Ctx) -> NaiveDate {

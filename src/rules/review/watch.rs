@@ -19,7 +19,7 @@ use crate::text::review::Say;
 const MOST: i64 = 200;
 /// Deputies are asked at the latest this long before the last moment.
 const LAST_CALL: Duration = Duration::from_secs(3_600);
-/// Issues are looked at this long ahead; they are written about a working day ahead.
+/// Issues are looked at this long ahead; they are written some working days ahead.
 const AHEAD: Duration = Duration::from_secs(31 * 86_400);
 
 impl ReviewRule {
@@ -127,7 +127,7 @@ impl ReviewRule {
 
     /// Cards to those who may decide and wrote none of it. With nobody left, the operators hear it.
     async fn send_cards(&self, ctx: &mut Ctx, issue: &Issue, review: &Review, deputies: bool) -> Result<(), RuleError> {
-        let Some(column) = self.desk.column(&issue.column).cloned() else {
+        let Some(column) = self.desk.column(ctx.tx(), &issue.column).await? else {
             return Ok(());
         };
         let now = ctx.now();
@@ -190,7 +190,7 @@ impl ReviewRule {
         part: &str,
         message: impl Fn(crate::text::Lang) -> Message,
     ) -> Result<(), RuleError> {
-        let Some(column) = self.desk.column(&issue.column).cloned() else {
+        let Some(column) = self.desk.column(ctx.tx(), &issue.column).await? else {
             return Ok(());
         };
         for person in people(ctx, &column.app, &[Role::Editor, Role::Operator]).await? {

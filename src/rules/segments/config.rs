@@ -2,6 +2,7 @@
 
 use crate::config::{Reader, Section, Wrong};
 use crate::segment::{Expr, parse};
+use crate::text::Lang;
 
 /// A named condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +21,9 @@ impl Section for Segment {
         let title = reader.text("title").length(1..=30).maybe();
         let condition = reader
             .text("where")
-            .parse(|text| parse(&text).map_err(|error| Wrong::new(format!("is wrong {error}"), error.hint)))
+            .parse(|text| {
+                parse(&text).map_err(|error| Wrong::new(format!("is wrong {error}"), error.mistake.hint(Lang::En)))
+            })
             .get();
         let id = id?;
         Some(Self {

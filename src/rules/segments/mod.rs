@@ -149,8 +149,8 @@ impl Segments {
         let typed = call.text("segment").unwrap_or_default().trim();
         let (title, mut condition) = match self.named(typed) {
             Some(segment) => (segment.title.clone(), segment.condition.clone()),
-            // One word is a name; a condition has at least two.
-            None if !typed.contains(' ') => {
+            // One word is a name, or one of the two conditions that are one word (`contractor`, `leader`).
+            None if !typed.contains(' ') && parse(typed).is_err() => {
                 let known: Vec<&str> = self.segments.iter().map(|s| s.title.as_str()).collect();
                 let known = known.join("、");
                 return Err(refuse(&Say::NoSuchSegment { typed, known: &known }, lang));
@@ -160,8 +160,8 @@ impl Segments {
                 Err(error) => {
                     let say = Say::BadCondition {
                         at: error.at + 1,
-                        what: &error.what,
-                        hint: &error.hint,
+                        what: &error.mistake.what(lang),
+                        hint: &error.mistake.hint(lang),
                     };
                     return Err(refuse(&say, lang));
                 }
@@ -183,8 +183,8 @@ impl Segments {
         let bound = condition.bind(&departments).map_err(|error| {
             let say = Say::BadCondition {
                 at: error.at + 1,
-                what: &error.what,
-                hint: &error.hint,
+                what: &error.mistake.what(lang),
+                hint: &error.mistake.hint(lang),
             };
             refuse(&say, lang)
         })?;

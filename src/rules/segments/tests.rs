@@ -139,7 +139,7 @@ async fn what_is_wrong_is_said_with_its_place_and_changes_nothing() {
         let kit = kit(test).await;
         for (text, parts) in [
             ("/分层 查询 没有这个", ["没有叫「没有这个」", "嵌入式的人"]),
-            ("/分层 查询 \"tenure < 90\"", ["第 1 个字", "did you mean"]),
+            ("/分层 查询 \"tenure < 90\"", ["第 1 个字", "是不是 tenure_days"]),
             ("/分层 查询 \"dept under \'嵌入试\'\"", ["第 12 个字", "嵌入式"]),
             ("/加入 潜水", ["没有「潜水」", "摄影"]),
         ] {

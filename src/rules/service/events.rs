@@ -6,6 +6,7 @@ use hutong_model::{
 };
 
 use super::known::{Known, Step};
+use crate::directory::people::Learned;
 use crate::rules::{Ctx, RuleError};
 use crate::text::service::Say;
 
@@ -36,37 +37,49 @@ pub(super) async fn handle(known: &Known, ctx: &mut Ctx, event: &Event) -> Resul
         Body::Chat { chat, change } => chat_changed(known, ctx, event, &company, platform, chat, change).await,
         Body::Person { user, record, left } => {
             let now = ctx.now();
-            match record {
+            let told = event.occurred_at;
+            let learned = match record {
                 _ if *left => {
                     known.forget_person(&event.app, user);
-                    if let Some(person) = ctx.directory().person_of(&company, platform, user).await? {
-                        ctx.directory().person_left(&person.id, now).await?;
-                    }
+                    ctx.directory()
+                        .account_left(&company, platform, user, told, now)
+                        .await?
                 }
                 Some(record) => {
-                    let id = ctx.directory().upsert_person(&company, platform, record, now).await?;
-                    if !record.active {
-                        ctx.directory().person_left(&id, now).await?;
+                    let learned = ctx.directory().learn(&company, platform, record, told, now).await?;
+                    if let (Learned::Entered(person), true) = (&learned, record.active) {
+                        ctx.directory()
+                            .noticed(&event.app, &record.user, person, told.min(now))
+                            .await?;
                     }
+                    learned
                 }
-                None => ctx.directory().ask_sync(&event.app, Some(user), now).await?,
+                None => Learned::Stale,
+            };
+            // The event says too little, or something newer is known already.
+            if learned == Learned::Stale {
+                ctx.directory().ask_sync(&event.app, Some(user), now).await?;
             }
             Ok(())
         }
         Body::Department { id, record, removed } => {
             let now = ctx.now();
+            let told = event.occurred_at.min(now);
+            let known = ctx.directory().department_told(&company, platform, id.as_str()).await?;
+            // The event says too little, or something newer is known already.
+            let stale = known.is_some_and(|at| at > told) || (record.is_none() && !*removed);
             match record {
-                _ if *removed => {
+                _ if stale => ctx.directory().ask_sync(&event.app, None, now).await?,
+                Some(record) if !*removed => {
                     ctx.directory()
-                        .department_removed(&company, platform, id.as_str(), now)
+                        .upsert_department(&company, platform, record, told)
                         .await?;
                 }
-                Some(record) => {
+                _ => {
                     ctx.directory()
-                        .upsert_department(&company, platform, record, now)
+                        .department_removed(&company, platform, id.as_str(), told)
                         .await?;
                 }
-                None => ctx.directory().ask_sync(&event.app, None, now).await?,
             }
             Ok(())
         }
@@ -133,6 +146,7 @@ async fn message(
     let person = match found.person {
         Some(person) => person,
         None => {
+            ctx.ask_who(&event.app, user).await?;
             let name = message.sender.name.as_deref();
             ctx.directory()
                 .ensure_person(company, platform, user, name, now)

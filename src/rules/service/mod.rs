@@ -6,19 +6,20 @@
 //! about.
 
 mod events;
+mod features;
+mod health;
 mod known;
-mod store;
+pub mod store;
 
 use std::sync::Arc;
 
-use hutong_model::{Ability, BoxFuture, ChatKind, Event, EventHead, Kind, Message};
+use hutong_model::{BoxFuture, ChatKind, Event, EventHead, Kind, Message};
 
 use super::{Ctx, Rule, RuleError};
 use crate::access::store::rights_of;
 use crate::access::{Rights, Role};
 use crate::commands::help::{self, Reader};
 use crate::commands::{AnswerPlace, ArgKind, ArgSpec, Asker, Call, CommandSpec, Registry, RegistryProblem};
-use crate::directory::Person;
 use crate::text::Lang;
 use crate::text::service::Say;
 
@@ -28,8 +29,6 @@ pub const NAME: &str = "service";
 
 /// Without an event for this long, people are told since when it is quiet.
 const QUIET_MINUTES: i64 = 60;
-/// Difference to the platform's clock that is worth a line.
-const CLOCK_OFF_SECONDS: i64 = 5;
 
 /// Who sees the whole of `/health`.
 const SEES_HEALTH: &[Role] = &[Role::Operator, Role::Auditor];
@@ -47,6 +46,14 @@ const LANGUAGE: ArgSpec = ArgSpec {
     kind: ArgKind::Choice(&["zh", "en", "中文", "英文"]),
     positional: true,
     required: true,
+};
+
+const APP: ArgSpec = ArgSpec {
+    name: "app",
+    names: &["app", "应用"],
+    kind: ArgKind::Text,
+    positional: true,
+    required: false,
 };
 
 pub const COMMANDS: &[CommandSpec] = &[
@@ -67,7 +74,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         id: "service.health",
         bare: false,
-        args: &[],
+        args: &[APP],
         roles: &[Role::Member],
         place: AnswerPlace::GroupLine,
     },
@@ -147,7 +154,7 @@ impl Rule for Service {
                     let message = self.me(ctx, asker).await?;
                     ctx.answer(asker, AnswerPlace::Private, message)
                 }
-                "service.health" => self.health(ctx, asker).await,
+                "service.health" => self.health(ctx, asker, call.text("app")).await,
                 "service.lang" => {
                     let lang = match call.text("lang") {
                         Some("en" | "英文") => Lang::En,
@@ -230,16 +237,23 @@ impl Service {
         Ok(message)
     }
 
-    async fn health(&self, ctx: &mut Ctx, asker: &Asker) -> Result<(), RuleError> {
+    async fn health(&self, ctx: &mut Ctx, asker: &Asker, app: Option<&str>) -> Result<(), RuleError> {
         let rights = rights_of(ctx.tx(), &asker.person.id).await?;
         if rights.anywhere(SEES_HEALTH) {
-            let message = full_health(ctx, &asker.person, asker.lang).await?;
+            let message = match app {
+                Some(typed) => health::of_app(ctx, &asker.person, typed, asker.lang).await?,
+                None => {
+                    let (now, lang) = (ctx.now(), asker.lang);
+                    let more = self.others.iter().flat_map(|r| r.health_lines(now, lang)).collect();
+                    health::overview(ctx, &asker.person, lang, more).await?
+                }
+            };
             return ctx.answer(asker, AnswerPlace::Private, message);
         }
         let now = ctx.now();
         let minutes = store::last_event(ctx.tx(), &asker.app)
             .await?
-            .map(|last| minutes(now, last.received_at));
+            .map(|last| health::minutes(now, last.received_at));
         let say = match minutes {
             None => Say::NothingHeardYet,
             Some(minutes) if minutes >= QUIET_MINUTES => Say::QuietSince { minutes },
@@ -247,109 +261,6 @@ impl Service {
         };
         ctx.answer(asker, AnswerPlace::GroupLine, Message::text(say.in_lang(asker.lang)))
     }
-}
-
-fn minutes(now: hutong_model::Timestamp, then: hutong_model::Timestamp) -> i64 {
-    i64::try_from(now.since(then).as_secs() / 60).unwrap_or(i64::MAX)
-}
-
-/// What an app should be able to do; what is missing of it is shown.
-const EXPECTED: &[Ability] = &[
-    Ability::SendToChat,
-    Ability::SendToUser,
-    Ability::Reply,
-    Ability::UpdateCard,
-    Ability::CreateChat,
-    Ability::AddMembers,
-    Ability::RemoveMembers,
-    Ability::ListPeople,
-    Ability::ButtonsInChat,
-    Ability::ButtonsToUser,
-    Ability::SeesMembers,
-    Ability::SeesRecalls,
-];
-
-async fn full_health(ctx: &mut Ctx, person: &Person, lang: Lang) -> Result<Message, RuleError> {
-    let env = ctx.env().clone();
-    let now = ctx.now();
-    let mut message = Message::card(Say::HealthTitle.in_lang(lang));
-    let mut clock_off: i64 = 0;
-    let mut synced = Vec::new();
-    let mut lines = Vec::new();
-    for (id, app) in env.apps.iter().filter(|(_, a)| a.company == person.company) {
-        let caps = app.adapter.capabilities();
-        let last = store::last_event(ctx.tx(), id).await?;
-        if let Some(last) = &last {
-            // An event cannot have happened after it arrived: then one of the clocks is wrong.
-            clock_off = clock_off.max((last.occurred_at.millis() - last.received_at.millis()) / 1000);
-        }
-        let head = Say::HealthApp {
-            app: id.to_string(),
-            kind: caps.kind.to_owned(),
-            sees: caps.sees.iter().copied().collect(),
-        };
-        let link = env.links.get(id).map(|figures| figures.snapshot());
-        let receives = match &link {
-            None => Say::HealthCallback,
-            Some(link) => Say::HealthLink {
-                standing: link.standing.clone(),
-                minutes: minutes(now, link.since),
-                why: link.last_why,
-            },
-        };
-        let age = match (&last, &link) {
-            (None, Some(_)) => Say::HealthNoEventOnLink,
-            (last, _) => Say::HealthLast {
-                minutes: last.as_ref().map(|l| minutes(now, l.received_at)),
-            },
-        };
-        let missing: Vec<Ability> = EXPECTED.iter().copied().filter(|a| !caps.can(*a)).collect();
-        let mut line = format!(
-            "{} · {} · {}",
-            head.in_lang(lang),
-            receives.in_lang(lang),
-            age.in_lang(lang)
-        );
-        if !missing.is_empty() {
-            line.push_str(" · ");
-            line.push_str(&Say::HealthMissing(missing).in_lang(lang));
-        }
-        lines.push(line);
-        if caps.can(Ability::ListPeople) {
-            synced.extend(store::last_sync(ctx.tx(), id).await?);
-        }
-    }
-    let counts = store::counts(ctx.tx()).await?;
-    lines.push(
-        Say::HealthQueues {
-            inbox: counts.inbox,
-            failed: counts.dead_work,
-            outbox: counts.outbox,
-            parked: counts.parked,
-        }
-        .in_lang(lang),
-    );
-    lines.push(
-        if clock_off > CLOCK_OFF_SECONDS {
-            Say::HealthClockOff { seconds: clock_off }
-        } else {
-            Say::HealthClockGood
-        }
-        .in_lang(lang),
-    );
-    let sync = match synced.iter().min_by_key(|s| s.finished_at) {
-        None => Say::HealthNoSync,
-        Some(oldest) => Say::HealthSync {
-            minutes: minutes(now, oldest.finished_at),
-            people: synced.iter().map(|s| s.people).sum(),
-            held: synced.iter().map(|s| s.held).sum(),
-        },
-    };
-    lines.push(sync.in_lang(lang));
-    for line in lines {
-        message = message.line(line);
-    }
-    Ok(message)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! SQL of `/health`.
 
-use hutong_model::{AppId, Timestamp};
+use hutong_model::{AppId, Finding, FindingState, Timestamp};
 
 use crate::store::{StoreError, Tx};
 
@@ -70,4 +70,70 @@ pub async fn last_sync(tx: &mut Tx, app: &AppId) -> Result<Option<LastSync>, Sto
         })
     })
     .transpose()
+}
+
+/// What a platform answered about an app, and when.
+pub struct Found {
+    pub state: FindingState,
+    pub zh: String,
+    pub en: String,
+    pub at: Timestamp,
+}
+
+const STATES: [(FindingState, &str); 4] = [
+    (FindingState::Good, "good"),
+    (FindingState::Warning, "warning"),
+    (FindingState::Missing, "missing"),
+    (FindingState::Unknown, "unknown"),
+];
+
+/// Keeps the newest answers about an app in place of those before.
+pub async fn keep_findings(tx: &mut Tx, app: &AppId, found: &[Finding], at: Timestamp) -> Result<(), StoreError> {
+    tx.query("DELETE FROM app_finding WHERE app = $1")
+        .bind(app)
+        .execute()
+        .await?;
+    for (position, finding) in found.iter().enumerate() {
+        let state = STATES
+            .iter()
+            .find(|(s, _)| *s == finding.state)
+            .map_or("unknown", |(_, t)| t);
+        tx.query(
+            "INSERT INTO app_finding (app, position, question, state, zh, en, at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (app, position) DO UPDATE SET question = excluded.question, state = excluded.state, \
+             zh = excluded.zh, en = excluded.en, at = excluded.at",
+        )
+        .bind(app)
+        .bind(position)
+        .bind(finding.check.as_str())
+        .bind(state)
+        .bind(finding.zh.as_str())
+        .bind(finding.en.as_str())
+        .bind(at)
+        .execute()
+        .await?;
+    }
+    Ok(())
+}
+
+pub async fn findings(tx: &mut Tx, app: &AppId) -> Result<Vec<Found>, StoreError> {
+    let rows = tx
+        .query("SELECT state, zh, en, at FROM app_finding WHERE app = $1 ORDER BY position")
+        .bind(app)
+        .all()
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let state: String = row.get("state")?;
+            Ok(Found {
+                state: STATES
+                    .iter()
+                    .find(|(_, t)| *t == state)
+                    .map_or(FindingState::Unknown, |(s, _)| *s),
+                zh: row.get("zh")?,
+                en: row.get("en")?,
+                at: row.get("at")?,
+            })
+        })
+        .collect()
 }

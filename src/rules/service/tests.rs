@@ -8,7 +8,7 @@ use hutong_model::{
 
 use super::*;
 use crate::access::Scope;
-use crate::directory::Directory;
+use crate::directory::{Directory, Person};
 use crate::rules::testkit::{FakeAdapter, Kit, company, department, direct, env, group, outcome_of, record, user};
 use crate::store::testing::{TestStore, all};
 
@@ -65,6 +65,7 @@ fn whole() -> Registry {
         ("points", crate::rules::points::commands::COMMANDS),
         ("columns", crate::rules::columns::commands::COMMANDS),
         ("reports", crate::rules::reports::commands::COMMANDS),
+        (crate::rules::newcomers::NAME, crate::rules::newcomers::COMMANDS),
     ])
     .unwrap()
 }
@@ -232,6 +233,46 @@ async fn health_is_a_line_for_everyone_and_a_page_for_operators() {
         kit.roles(&[(&person.id, Role::Auditor, Scope::Department("x".into()))])
             .await;
         assert!(kit.command("fs", "u1", &direct("d"), "/health").await.said()[0].contains("待处理"));
+    }
+}
+
+#[tokio::test]
+async fn one_app_says_what_works_what_is_less_and_what_is_missing() {
+    use hutong_model::{Finding, FindingState};
+    for kit in kits().await {
+        let person = kit.person("fs", "u1").await;
+        kit.roles(&[(&person.id, Role::Operator, Scope::All)]).await;
+        let ask = async |text: &str| kit.command("fs", "u1", &direct("u1"), text).await.said().join("\n");
+        let card = ask("/体检 应用=fs").await;
+        for part in ["体检 · fs", "没有:部门群(缺 建群、拉人、移人)", "还没有向平台核对过"] {
+            assert!(card.contains(part), "{part}: {card}");
+        }
+        assert!(ask("/体检 nosuch").await.contains("没有应用「nosuch」"));
+        let mut found = vec![
+            Finding::new("token", FindingState::Good, "凭证正确", "credentials are right"),
+            Finding::new("scope:x", FindingState::Missing, "缺少权限 x", "the scope x is missing"),
+        ];
+        let mut tx = kit.test.store.begin().await.unwrap();
+        let app = hutong_model::AppId::new("fs").unwrap();
+        super::store::keep_findings(&mut tx, &app, &found, kit.clock.now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let card = ask("/health app=fs").await;
+        assert!(card.contains("要补:缺少权限 x") && card.contains("1 项齐全"), "{card}");
+        assert!(ask("/体检").await.contains("权限缺 1 项、提醒 0 项"));
+        // However much there is to say, it fits on a phone.
+        found.extend((0..30).map(|n| Finding::new(format!("s{n}"), FindingState::Missing, "缺".repeat(200), "x")));
+        let mut tx = kit.test.store.begin().await.unwrap();
+        super::store::keep_findings(&mut tx, &app, &found, kit.clock.now())
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let card = ask("/体检 应用=fs").await;
+        assert!(
+            lines(&card) <= help::MAX_LINES && card.contains("hutong check --online"),
+            "{card}"
+        );
     }
 }
 

@@ -18,7 +18,7 @@ use hutong::config::{FixedEnvironment, Loader};
 use hutong::ingress::{self, Limits};
 use hutong::store::{Store, StoreOptions};
 use hutong::trace::Trace;
-use hutong_model::{Clock as _, KeyKind, ManualClock, Settings, Timestamp};
+use hutong_model::{Clock as _, Day, Employment, KeyKind, ManualClock, Settings, Timestamp};
 use hutong_simkit::server::Served;
 use hutong_simkit::{ChatSel, Done, Fault, FaultKind, Org, ScreenChat, SimDepartment, SimPerson, Simulator, Verb};
 use tokio::net::TcpListener;
@@ -61,6 +61,18 @@ fn person(n: usize, id: &str, name: &str, department: &str) -> SimPerson {
         title: "工程师".to_owned(),
         leader: (id != "u_chen").then(|| "u_chen".to_owned()),
         active: true,
+        // 吴桐 began seven weeks ago, 孙悦 and 何田 are not of the staff.
+        joined_on: if n == 3 {
+            Day::new(2026, 10, 8)
+        } else {
+            Day::new(2019, 3, 4)
+        },
+        office: Some(if n == 7 { "苏州" } else { "上海" }.to_owned()),
+        employment: Some(match n {
+            6 => Employment::Outsourced,
+            7 => Employment::Contractor,
+            _ => Employment::Regular,
+        }),
     }
 }
 
@@ -94,6 +106,7 @@ pub fn org() -> Org {
 pub struct Stage {
     pub on: On,
     pub sim: Arc<dyn Simulator>,
+    wecom: Option<Arc<hutong_wecom::sim::WeComSim>>,
     long: bool,
     _served: Option<Served>,
 }
@@ -115,6 +128,7 @@ impl Stage {
 
     async fn start_as(on: On, org: Org, clock: Arc<dyn hutong_model::Clock>, limits: bool, long: bool) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
+        let mut wecom = None;
         let (sim, served): (Arc<dyn Simulator>, Option<Served>) = match on {
             On::Feishu => {
                 use hutong_feishu::sim::{SimAppOptions, SimOptions, start};
@@ -158,15 +172,23 @@ impl Stage {
                     apps,
                     extra: None,
                 };
-                (start(options).await.unwrap(), None)
+                let sim = start(options).await.unwrap();
+                wecom = Some(sim.clone());
+                (sim, None)
             }
         };
         Self {
             on,
             sim,
+            wecom,
             long,
             _served: served,
         }
+    }
+
+    /// What only the simulated WeCom can do.
+    pub fn wecom(&self) -> &hutong_wecom::sim::WeComSim {
+        self.wecom.as_ref().expect("a stage of WeCom")
     }
 
     /// The id of a platform's app in the bot's configuration.
@@ -458,6 +480,28 @@ impl TestBot {
         self.introduce().await;
     }
 
+    /// Ends the bot and starts it on a fresh database that was filled from a backup. `None`: no such
+    /// database can be had; the bot runs on.
+    pub async fn restore(&mut self, from: &std::path::Path, db: Db) -> Option<hutong::backup::Restored> {
+        let place = Place::new(db).await?;
+        let contents = hutong::backup::inspect(from).await.unwrap();
+        let company = hutong_model::CompanyId::new(contents.company).unwrap();
+        let options = StoreOptions {
+            allow_unsafe_durability: true,
+            ..StoreOptions::default()
+        };
+        let restored = hutong::backup::restore(&place.url, &options, &company, from, self.clock.now())
+            .await
+            .unwrap_or_else(|e| panic!("{}: {e}", self.name));
+        let old = self.running.take().unwrap();
+        let port = old.address.port();
+        old.end().await;
+        self.place = place;
+        self.running = Some(Running::start(&self.place, &self.config, &self.clock, port, &self.recorder).await);
+        self.introduce().await;
+        Some(restored)
+    }
+
     /// A second bot on the same rows. The platform does not know it.
     pub async fn replica(&self) -> Running {
         Running::start(&self.place, &self.config, &self.clock, 0, &Recorder::default()).await
@@ -491,6 +535,19 @@ impl TestBot {
         let system = self.system();
         let over_links: u64 = system.links.all().map(|(_, f)| f.events.load(Ordering::SeqCst)).sum();
         system.ingress.metrics.requests.load(Ordering::SeqCst) + over_links
+    }
+
+    /// Reads the people whom events have named without describing them, as the program does by itself.
+    pub async fn read_asked(&self) {
+        for app in &self.system().config.apps {
+            let can = app.adapter.capabilities().can(hutong_model::Ability::ListPeople);
+            if can {
+                let (store, clock) = (&self.system().store, &self.clock);
+                hutong::directory::sync::refresh(store, app.adapter.as_ref(), &app.company, clock)
+                    .await
+                    .unwrap_or_else(|e| panic!("{}: {e}", self.name));
+            }
+        }
     }
 
     pub async fn act(&self, verb: Verb) -> Done {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use hutong_model::Timestamp;
+use hutong_model::{Employment, Timestamp};
 use hutong_simkit::{ScreenPart, SimPerson};
 use serde_json::{Value, json};
 
@@ -81,6 +81,9 @@ pub fn answer(
             None => Err(no(40096, "不合法的appKey或appSecret")),
         };
     }
+    if path == "/robot/send" {
+        return by_robot(core, state, query, body, now_ms);
+    }
     if path == "/robot/sendBySession" {
         return by_session(core, state, get("session"), body, now_ms);
     }
@@ -111,7 +114,7 @@ pub fn answer(
         "/topapi/v2/department/get" => department(state, body),
         "/topapi/v2/department/listsub" => children(state, body, false),
         "/topapi/v2/department/listsubid" => children(state, body, true),
-        "/topapi/v2/user/list" => people(state, body),
+        "/topapi/v2/user/list" => people(state, &app, body),
         "/topapi/user/listid" => {
             let id = dept_id(state, body)?;
             let ids: Vec<&str> = members(state, id).map(|p| p.id.as_str()).collect();
@@ -121,7 +124,7 @@ pub fn answer(
             let user = body.get("userid").and_then(wire::scalar).unwrap_or_default();
             match state.person(&user).filter(|p| p.active) {
                 Some(person) => {
-                    let mut result = record(person);
+                    let mut result = record(state, &app, person);
                     if let Some(leader) = &person.leader {
                         result["manager_userid"] = leader.as_str().into();
                     }
@@ -246,7 +249,7 @@ fn members(state: &State, id: i64) -> impl Iterator<Item = &SimPerson> {
         .filter(move |p| p.active && dept_number(&p.department) == Some(id))
 }
 
-fn people(state: &State, body: &Value) -> Answer {
+fn people(state: &State, app: &str, body: &Value) -> Answer {
     let id = dept_id(state, body)?;
     let size = body.get("size").and_then(wire::number).unwrap_or(0);
     let cursor = body.get("cursor").and_then(wire::number).unwrap_or(-1);
@@ -258,7 +261,7 @@ fn people(state: &State, body: &Value) -> Answer {
         .iter()
         .skip(cursor as usize)
         .take(size as usize)
-        .map(|p| record(p))
+        .map(|p| record(state, app, p))
         .collect();
     let next = cursor + page.len() as i64;
     let mut result = json!({ "has_more": next < all.len() as i64, "list": page });
@@ -269,14 +272,39 @@ fn people(state: &State, body: &Value) -> Answer {
     Ok(json!({ "result": result }))
 }
 
-fn record(person: &SimPerson) -> Value {
-    json!({
+fn record(state: &State, app: &str, person: &SimPerson) -> Value {
+    let mut record = json!({
         "userid": person.id, "unionid": union_id(&person.id), "name": person.name,
         "mobile": person.mobile, "job_number": person.employee_no, "title": person.title,
         "email": "", "org_email": person.email, "active": person.active,
         "dept_id_list": dept_number(&person.department).into_iter().collect::<Vec<_>>(),
-        "admin": false, "boss": false,
-    })
+        "admin": false, "boss": false, "work_place": person.office.clone().unwrap_or_default(),
+    });
+    if let Some(day) = person.joined_on {
+        record["hired_date"] = day.midnight_in_china().millis().into();
+    }
+    if let Some(kind) = person.employment {
+        record["extension"] = json!({ EMPLOYMENT_FIELD: words(kind) }).to_string().into();
+    }
+    if let Some(map) = record.as_object_mut() {
+        for field in rights::hidden_fields(state, app) {
+            map.remove(*field);
+        }
+    }
+    record
+}
+
+/// The field that the company has added to its people.
+const EMPLOYMENT_FIELD: &str = "用工类型";
+
+fn words(kind: Employment) -> &'static str {
+    match kind {
+        Employment::Regular => "正式",
+        Employment::Intern => "实习",
+        Employment::Outsourced => "外包",
+        Employment::Contractor => "劳务",
+        Employment::Consultant => "顾问",
+    }
 }
 
 /// A reply to one message. The address is the credential.
@@ -298,6 +326,57 @@ fn by_session(core: &Core, state: &mut State, key: &str, body: &Value, now: i64)
     }
     state.post(&session.chat, now, &session.app, true, Content::Parts(parts));
     Ok(json!({}))
+}
+
+/// A post of a group's own robot. The address is the credential, and the security setting the second one.
+fn by_robot(core: &Core, state: &mut State, query: &BTreeMap<String, String>, body: &Value, now: i64) -> Answer {
+    let get = |key: &str| query.get(key).map(String::as_str).unwrap_or_default();
+    let Some(robot) = state.robots.iter().find(|r| r.token == get("access_token")).cloned() else {
+        return Err(no(300_005, "token is not exist"));
+    };
+    if let Some(secret) = &robot.secret {
+        let timestamp: i64 = get("timestamp").parse().unwrap_or(0);
+        if (now - timestamp).abs() > HOUR_MS {
+            return Err(no(310_000, "invalid timestamp"));
+        }
+        if get("sign") != crate::verify::robot_sign(secret, get("timestamp")) {
+            return Err(no(310_000, "sign not match"));
+        }
+    }
+    if let Some(keyword) = &robot.keyword {
+        let said = ["/text/content", "/markdown/title", "/markdown/text"];
+        let holds = |at: &&str| {
+            body.pointer(at)
+                .and_then(Value::as_str)
+                .is_some_and(|t| t.contains(keyword))
+        };
+        if !said.iter().any(holds) {
+            return Err(no(310_000, "keywords not in content"));
+        }
+    }
+    if body.to_string().len() > 20_000 {
+        return Err(no(460_101, "message too long, exceed 20000 bytes"));
+    }
+    if state.chat(&robot.chat).is_none_or(|c| c.disbanded) {
+        return Err(no(400_013, "群已被解散"));
+    }
+    let parts = reply_parts(state, &robot.chat, body)?;
+    let uuid = get_text(body, "msgUuid");
+    if !uuid.is_empty() && !state.robot_uuids.insert((robot.token.clone(), uuid.to_owned())) {
+        return Ok(json!({}));
+    }
+    if let Err(why) = flood(core, state, &robot.token, &robot.chat, now) {
+        state.robot_uuids.remove(&(robot.token.clone(), uuid.to_owned()));
+        return Err(no(130_101, why));
+    }
+    state.post(&robot.chat, now, &robot.name, true, Content::Parts(parts));
+    Ok(json!({}))
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn get_text<'b>(body: &'b Value, key: &str) -> &'b str {
+    body.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The body of a reply, by webhook or in the answer to the message itself.

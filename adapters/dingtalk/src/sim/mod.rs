@@ -52,7 +52,7 @@ use tokio::sync::watch;
 
 pub use rights::Rights;
 use show::At;
-use state::{Content, Route, State};
+use state::{Content, Robot, Route, State};
 use stream::Streams;
 pub use stream::{Quirk, StreamTimes};
 
@@ -433,6 +433,31 @@ impl DingTalkSim {
     /// The address that it really listens on.
     pub fn addr(&self) -> SocketAddr {
         self.served.addr()
+    }
+
+    /// Somebody adds a robot to a group: the settings of a `dingtalk_robot` that posts there under `name`.
+    /// `secret` begins with SEC, as real ones do.
+    pub fn add_robot(&self, chat: &str, name: &str, secret: Option<&str>, keyword: Option<&str>) -> Settings {
+        let mut state = self.core.state();
+        let token = state.hex_id("");
+        state.robots.push(Robot {
+            name: name.to_owned(),
+            token: token.clone(),
+            secret: secret.map(Secret::new),
+            keyword: keyword.map(str::to_owned),
+            chat: chat.to_owned(),
+        });
+        let mut settings = Settings::default()
+            .with("access_token", SettingValue::Secret(Secret::new(token)))
+            .with("chat", SettingValue::Text(format!("hook-{}", state.robots.len())))
+            .with("oapi_url", SettingValue::Text(self.core.base.clone()));
+        if let Some(secret) = secret {
+            settings.set("sign_secret", SettingValue::Secret(Secret::new(secret)));
+        }
+        if let Some(keyword) = keyword {
+            settings.set("keyword", SettingValue::Text(keyword.to_owned()));
+        }
+        settings
     }
 
     /// Its long connections: how many are live, and what may happen to them.

@@ -88,6 +88,25 @@ fn needed_old(path: &str) -> Option<&'static str> {
         .map(|(_, n)| *n)
 }
 
+/// What is left out of a person's record without the permission of that name. The names are those of the
+/// console's list; that the last one covers these fields is not documented.
+const FIELDS: [(&str, &[&str]); 3] = [
+    ("fieldMobile", &["mobile"]),
+    ("fieldEmail", &["email", "org_email"]),
+    (
+        "fieldProfile",
+        &["hired_date", "work_place", "extension", "job_number", "title"],
+    ),
+];
+
+pub fn hidden_fields<'s>(state: &'s State, app: &str) -> impl Iterator<Item = &'static &'static str> + use<'s> {
+    let without = rights(state, app).map(|r| r.without.as_slice()).unwrap_or_default();
+    FIELDS
+        .iter()
+        .filter(move |(name, _)| without.iter().any(|w| w == name))
+        .flat_map(|(_, fields)| *fields)
+}
+
 fn rights<'s>(state: &'s State, app: &str) -> Option<&'s Rights> {
     state.app(app).map(|a| &a.spec.rights)
 }

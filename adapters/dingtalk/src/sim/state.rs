@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hutong_model::Secret;
 use hutong_simkit::{Org, ScreenPart, SimDepartment, SimPerson};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -120,6 +121,16 @@ pub struct Push {
     pub fields: Value,
 }
 
+/// A robot that somebody has added to a group.
+#[derive(Debug, Clone)]
+pub struct Robot {
+    pub name: String,
+    pub token: String,
+    pub secret: Option<Secret>,
+    pub keyword: Option<String>,
+    pub chat: String,
+}
+
 pub struct State {
     pub corp: String,
     pub org: Org,
@@ -136,6 +147,9 @@ pub struct State {
     pub routes: HashMap<(String, String), Route>,
     pub media: HashMap<String, String>,
     pub dings: HashMap<String, Vec<String>>,
+    pub robots: Vec<Robot>,
+    /// Robot and `msgUuid`.
+    pub robot_uuids: BTreeSet<(String, String)>,
     /// DING id to what the receivers see.
     pub ding_messages: HashMap<String, Vec<String>>,
     pub notices: Vec<Task>,
@@ -176,6 +190,8 @@ impl State {
             routes: HashMap::new(),
             media: HashMap::new(),
             dings: HashMap::new(),
+            robots: Vec::new(),
+            robot_uuids: BTreeSet::new(),
             ding_messages: HashMap::new(),
             notices: Vec::new(),
             honours: BTreeSet::new(),

@@ -5,7 +5,9 @@
 //! its kind once its events are stored ([`session`]). Everything that the bot says goes by the API, as
 //! in HTTP mode.
 //!
-//! Several connections of one app may live; every push takes one of them, chosen at random.
+//! Several connections of one app may live; every push takes one of them, chosen at random (4.7). With
+//! `connections = 2` a push that finds one connection at its announced end takes the other, so that hardly a
+//! robot message falls between two connections.
 
 mod frame;
 mod open;
@@ -94,6 +96,10 @@ impl Link for Stream {
             rotate_ms: ROTATE_MS,
             max_frame: MAX_FRAME,
         }
+    }
+
+    fn connections(&self) -> u32 {
+        self.config.connections
     }
 
     fn open<'a>(&'a self) -> BoxFuture<'a, Result<Endpoint, OpenError>> {

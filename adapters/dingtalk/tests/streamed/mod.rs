@@ -207,9 +207,21 @@ impl Streamed {
         s
     }
 
+    /// With several connections side by side.
+    pub async fn side_by_side(connections: u32) -> Self {
+        let world = World::new().await;
+        let mut s = Self::on_many(world.sim.clone(), world.clock.clone(), false, connections).await;
+        s._world = Some(world);
+        s
+    }
+
     /// Connects. `pushes`: with the secrets of callbacks as well.
     pub async fn on(sim: Arc<DingTalkSim>, clock: ManualClock, pushes: bool) -> Self {
-        let mut settings = settings_of(&sim);
+        Self::on_many(sim, clock, pushes, 1).await
+    }
+
+    async fn on_many(sim: Arc<DingTalkSim>, clock: ManualClock, pushes: bool, connections: u32) -> Self {
+        let mut settings = settings_of(&sim).with("connections", SettingValue::Integer(connections.into()));
         if !pushes {
             for key in ["event_token", "event_aes_key", "card_secret"] {
                 settings.set(key, SettingValue::Secret(Secret::new("")));
@@ -218,20 +230,31 @@ impl Streamed {
         let adapter = adapter_of(settings, &clock);
         let host = Arc::new(Host::default());
         let cancel = CancellationToken::new();
-        let running = tokio::spawn(run(
-            Arc::new(Hasty(adapter.link().unwrap())),
-            host.clone(),
-            Arc::new(HttpTransport::new().unwrap()),
-            Arc::new(clock.clone()),
-            Options {
-                backoff: (Duration::from_millis(5), Duration::from_millis(50)),
-                retire: Duration::from_millis(500),
-                replace_burst: 10_000,
-                ..Options::default()
-            },
-            cancel.clone(),
-        ));
-        assert!(sim.sockets().wait_live("bot", 1, LIMIT).await);
+        let link = adapter.link().unwrap();
+        assert_eq!(link.connections(), connections);
+        let runs: Vec<_> = (0..connections)
+            .map(|lane| {
+                run(
+                    Arc::new(Hasty(link.clone())),
+                    host.clone(),
+                    Arc::new(HttpTransport::new().unwrap()),
+                    Arc::new(clock.clone()),
+                    Options {
+                        backoff: (Duration::from_millis(5), Duration::from_millis(50)),
+                        retire: Duration::from_millis(500),
+                        replace_burst: 10_000,
+                        seed: u64::from(lane),
+                        ..Options::default()
+                    },
+                    cancel.clone(),
+                )
+            })
+            .collect();
+        let running = tokio::spawn(async move {
+            futures_util::future::join_all(runs).await;
+        });
+        let wanted = usize::try_from(connections).unwrap();
+        assert!(sim.sockets().wait_live("bot", wanted, LIMIT).await);
         Self {
             sim,
             adapter,

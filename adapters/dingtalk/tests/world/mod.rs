@@ -76,6 +76,9 @@ pub fn person(id: &str, name: &str, department: &str) -> SimPerson {
         title: "工程师".into(),
         leader: (id != "u_chen").then(|| "u_chen".into()),
         active: true,
+        joined_on: None,
+        office: None,
+        employment: None,
     }
 }
 
@@ -109,12 +112,18 @@ impl World {
     }
 
     pub async fn with(change: impl FnOnce(&mut SimAppSpec)) -> Self {
+        Self::with_people(change, |_| {}).await
+    }
+
+    pub async fn with_people(change: impl FnOnce(&mut SimAppSpec), people: impl FnOnce(&mut Vec<SimPerson>)) -> Self {
+        let mut org = org();
+        people(&mut org.people);
         let clock = ManualClock::at(Timestamp(START));
         let mut spec = SimAppSpec::new("bot", "胡同");
         spec.calendar_user = Some("u_chen".into());
         change(&mut spec);
         let sim = sim::start(SimOptions {
-            org: org(),
+            org,
             clock: Arc::new(clock.clone()),
             listen: "127.0.0.1:0".parse().unwrap(),
             apps: vec![spec],

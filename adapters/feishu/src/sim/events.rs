@@ -291,7 +291,11 @@ pub fn user_object(world: &World, app: &str, user: &str, id_type: &str) -> Value
         "job_title": person.title,
         "mobile": person.mobile,
         "employee_no": person.employee_no,
-        "employee_type": 1,
+        "employee_type": person.employment.map_or(0, employee_type),
+        "city": person.office.clone().unwrap_or_default(),
+        "country": "CN",
+        "work_station": "",
+        "join_time": person.joined_on.map_or(0, |d| d.midnight_in_china().secs()),
         "gender": 0,
         "status": {
             "is_frozen": false, "is_resigned": !person.active, "is_activated": person.active, "is_exited": false,
@@ -302,8 +306,49 @@ pub fn user_object(world: &World, app: &str, user: &str, id_type: &str) -> Value
     });
     if let (Some(to), Value::Object(more)) = (object.as_object_mut(), more) {
         to.extend(more);
+        for (scope, fields) in FIELD_SCOPES {
+            if !world.has_scope(app, scope) {
+                for field in fields {
+                    to.remove(*field);
+                }
+            }
+        }
     }
     object
+}
+
+/// Scopes without which some fields of a person are left out (field table of contact-v3/user/get).
+pub const FIELD_SCOPES: [(&str, &[&str]); 5] = [
+    ("contact:user.base:readonly", &["name", "en_name", "nickname"]),
+    ("contact:user.email:readonly", &["email"]),
+    ("contact:user.phone:readonly", &["mobile"]),
+    (
+        "contact:user.employee:readonly",
+        &[
+            "employee_no",
+            "employee_type",
+            "city",
+            "country",
+            "work_station",
+            "join_time",
+            "job_title",
+        ],
+    ),
+    (
+        "contact:user.department:readonly",
+        &["department_ids", "leader_user_id"],
+    ),
+];
+
+fn employee_type(kind: hutong_model::Employment) -> i64 {
+    use hutong_model::Employment::{Consultant, Contractor, Intern, Outsourced, Regular};
+    match kind {
+        Regular => 1,
+        Intern => 2,
+        Outsourced => 3,
+        Contractor => 4,
+        Consultant => 5,
+    }
 }
 
 /// To the apps that have the person in their contact scope.

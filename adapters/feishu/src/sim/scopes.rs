@@ -139,6 +139,7 @@ pub fn all() -> Vec<&'static str> {
         ("GET", "application/v6/applications/me"),
     ];
     let mut all: Vec<&str> = EVENTS.to_vec();
+    all.extend(super::events::FIELD_SCOPES.map(|(scope, _)| scope));
     for (method, path) in routes {
         let path: Vec<String> = path.split('/').map(str::to_owned).collect();
         all.extend(needed(method, &path));

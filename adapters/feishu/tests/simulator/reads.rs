@@ -824,3 +824,48 @@ async fn a_group_may_forbid_mentioning_everybody() {
         .send(&chat, Message::text("<at user_id=\"all\"></at> @_all"))
         .await;
 }
+
+/// Of a person with every field filled in, what an app without these scopes is told.
+async fn told_without(scopes: &[&str]) -> hutong_model::PersonRecord {
+    let mut org = super::stage::org();
+    org.people[7].joined_on = hutong_model::Day::new(2026, 9, 1);
+    org.people[7].office = Some("杭州".into());
+    org.people[7].employment = Some(hutong_model::Employment::Outsourced);
+    let options = SimAppOptions::new(1, "胡同", true).without(scopes.iter().copied());
+    let stage = super::stage::stage_of(org, vec![options], true).await;
+    let adapter = &stage.bot().adapter;
+    let alone = adapter.person(&user("u007")).await.unwrap().unwrap();
+    let department = alone.departments.first().cloned();
+    if let Some(department) = department {
+        // The listing says the same as the single read.
+        let mut cursor = None;
+        loop {
+            let page = adapter.people(&department, cursor.as_deref()).await.unwrap();
+            if let Some(listed) = page.items.iter().find(|p| p.user == alone.user) {
+                assert_eq!(*listed, alone);
+                break;
+            }
+            cursor = page.next;
+            assert!(cursor.is_some(), "u007 is listed");
+        }
+    }
+    alone
+}
+
+#[tokio::test]
+async fn fields_are_told_by_scope_and_unknown_without() {
+    let all = told_without(&[]).await;
+    assert_eq!(all.joined_on, hutong_model::Day::new(2026, 9, 1));
+    assert_eq!(all.office.as_deref(), Some("杭州"));
+    assert_eq!(all.employment, Some(hutong_model::Employment::Outsourced));
+    assert!(all.email.is_some() && all.mobile.is_some() && all.employee_no.is_some() && all.leader.is_some());
+    let less = told_without(&["contact:user.employee:readonly", "contact:user.phone:readonly"]).await;
+    assert_eq!((less.joined_on, less.office, less.employment), (None, None, None));
+    assert_eq!((less.employee_no, less.title, less.mobile), (None, None, None));
+    assert_eq!((&less.name, &less.email), (&all.name, &all.email), "the rest is there");
+    assert_eq!(told_without(&["contact:user.email:readonly"]).await.email, None);
+    assert_eq!(
+        told_without(&["contact:user.department:readonly"]).await.departments,
+        []
+    );
+}

@@ -82,6 +82,9 @@ pub fn person(n: usize, department: &str) -> SimPerson {
         title: "工程师".to_owned(),
         leader: (n > 0).then(|| "u000".to_owned()),
         active: true,
+        joined_on: None,
+        office: None,
+        employment: None,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use hutong_model::Platform;
 use hutong_model::Platform::{DingTalk, Feishu, WeCom};
+use hutong_model::{Day, Employment, Platform, Timestamp};
 
 use super::DOMAIN;
 use super::dice::Dice;
@@ -250,9 +250,37 @@ pub(crate) struct Employee {
     pub leader: Option<usize>,
     pub main: Platform,
     pub also: Option<Platform>,
+    pub joined_on: Option<Day>,
+    pub employment: Employment,
+}
+
+/// The newest colleagues by employee number: the first numbers of the last weeks before the demo's today.
+const NEWCOMERS: usize = 9;
+
+/// First day of the colleague who was the `rank`-th of 127 numbers: one after the other since March 2013,
+/// the newest in September to November 2026.
+fn joined(rank: usize) -> Option<Day> {
+    const DAY_MS: i64 = 86_400_000;
+    let after = |y, m, d, days: i64| {
+        Day::new(y, m, d).and_then(|from| Day::in_china(Timestamp(from.midnight_in_china().millis() + days * DAY_MS)))
+    };
+    let rank = i64::try_from(rank).unwrap_or(0);
+    match rank - (127 - i64::try_from(NEWCOMERS).unwrap_or(0)) {
+        newest @ 0.. => after(2026, 9, 1, newest * 10),
+        _ => after(2013, 3, 4, rank * 41),
+    }
 }
 
 impl Employee {
+    /// Where they sit: headquarters, the plant, the sales office.
+    fn office(&self) -> &'static str {
+        match self.main {
+            Feishu => "上海",
+            DingTalk => "苏州",
+            WeCom => "深圳",
+        }
+    }
+
     pub fn is_on(&self, platform: Platform) -> bool {
         self.main == platform || self.also == Some(platform)
     }
@@ -479,9 +507,18 @@ pub(crate) fn employees() -> Vec<Employee> {
                 Some((count, platform)) if seat <= count => Some(platform),
                 _ => None,
             };
+            let rank = (all.len() * 37) % 127;
+            // One in twelve below the leaders is not of the staff; a few of the newest are interns.
+            let employment = match rank {
+                _ if head => Employment::Regular,
+                rank if rank % 10 == 4 && rank % 20 == 4 => Employment::Contractor,
+                rank if rank % 10 == 4 => Employment::Outsourced,
+                rank if rank + NEWCOMERS >= 127 && rank % 3 == 0 => Employment::Intern,
+                _ => Employment::Regular,
+            };
             all.push(Employee {
                 // People have joined in no order of departments.
-                number: 100 + (all.len() * 37) % 127 * 3,
+                number: 100 + rank * 3,
                 family,
                 name: format!("{family}{given}"),
                 latin: (family_latin.to_owned(), given_latin.to_owned()),
@@ -490,6 +527,8 @@ pub(crate) fn employees() -> Vec<Employee> {
                 leader: if head { above } else { Some(own) },
                 main: unit.main,
                 also,
+                joined_on: joined(rank),
+                employment,
             });
         }
         leaders.push((unit.key, own));
@@ -551,6 +590,9 @@ pub fn org(platform: Platform) -> Org {
                 .filter(|boss| boss.is_on(platform))
                 .map(|boss| boss.id(platform)),
             active: true,
+            joined_on: e.joined_on,
+            office: Some(e.office().to_owned()),
+            employment: Some(e.employment),
         })
         .collect();
     Org { departments, people }
@@ -575,6 +617,34 @@ mod tests {
             Platform::ALL.map(|p| all.iter().filter(|e| e.main == p).count()),
             [61, 47, 18]
         );
+    }
+
+    #[test]
+    fn first_days_and_kinds_of_employment_are_those_of_a_company() {
+        let all = employees();
+        let share = all.iter().filter(|e| e.employment.is_contractor()).count() as f64 / all.len() as f64;
+        assert!((0.06..0.10).contains(&share), "{share}");
+        assert!(all.iter().any(|e| e.employment == Employment::Intern));
+        let new = Day::new(2026, 9, 1);
+        let newcomers = all.iter().filter(|e| e.joined_on >= new).count();
+        assert!((8..=9).contains(&newcomers), "{newcomers}");
+        assert!(
+            all.iter()
+                .all(|e| e.joined_on.is_some() && e.joined_on <= Day::new(2026, 11, 24))
+        );
+        // A lower number has been here longer.
+        let mut by_number: Vec<_> = all.iter().map(|e| (e.number, e.joined_on)).collect();
+        by_number.sort_unstable();
+        assert!(by_number.is_sorted_by_key(|(_, day)| *day));
+        for platform in Platform::ALL {
+            let org = org(platform);
+            let new = org.people.iter().filter(|p| p.joined_on >= new).count();
+            let contractors = org
+                .people
+                .iter()
+                .filter(|p| p.employment.is_some_and(Employment::is_contractor));
+            assert!(new > 0 && contractors.count() > 0, "{platform}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::Core;
 use super::reply::Context;
 use super::seal::cdata;
 use super::show;
-use super::state::{App, Chat, Item, Kind, State, Ticket};
+use super::state::{App, Chat, Item, Kind, State, Ticket, open_user_id};
 
 const RESPONSE_URL_LIFE: Duration = Duration::from_secs(3600);
 const CODE_LIFE: Duration = Duration::from_secs(72 * 3600);
@@ -493,6 +493,10 @@ impl Core {
     pub(super) fn bot_head(&self, bot: &App, chat: usize, from: &str) -> Value {
         let mut state = self.state();
         let n = state.next();
+        let from = match state.encrypts.contains(&bot.id) {
+            true => open_user_id(from),
+            false => from.to_owned(),
+        };
         let mut body = json!({
             "msgid": format!("CAIQsim{n:08}AgMg"), "aibotid": bot.bot_id, "chattype": "single", "from": {"userid": from},
         });

@@ -188,8 +188,21 @@ impl Core {
             "getcallbackip" | "get_api_domain_ip" => Ok(json!({"ip_list": ["127.0.0.1"]})),
             "batch/openuserid_to_userid" => {
                 let asked = strings(body.get("open_userid_list"));
-                // Nothing is encrypted here: plain ids come back as invalid, as they do there.
-                Ok(json!({"userid_list": [], "invalid_open_userid_list": asked}))
+                if asked.len() > 1000 {
+                    return no(40058, "at most 1000 ids");
+                }
+                let state = self.state();
+                // Plain ids come back as invalid, as they do there.
+                let (known, invalid): (Vec<_>, Vec<_>) = asked
+                    .into_iter()
+                    .map(|id| (state.behind(&id), id))
+                    .partition(|(behind, _)| behind.is_some());
+                let known: Vec<Value> = known
+                    .into_iter()
+                    .map(|(behind, id)| json!({"open_userid": id, "userid": behind}))
+                    .collect();
+                let invalid: Vec<String> = invalid.into_iter().map(|(_, id)| id).collect();
+                Ok(json!({"userid_list": known, "invalid_open_userid_list": invalid}))
             }
             "menu/create" => self.menu_create(&app, params, body),
             "menu/get" => Ok(self

@@ -1,5 +1,6 @@
 //! Departments and members, as far as an app may see them (documents 90208, 90200, 90201, 96067).
 
+use hutong_model::Employment;
 use hutong_simkit::{SimDepartment, SimPerson};
 use serde_json::{Value, json};
 
@@ -25,7 +26,18 @@ fn department_json(d: &SimDepartment, names: bool) -> Value {
     value
 }
 
-fn person_json(p: &SimPerson) -> Value {
+/// `own`: whether the admin shows the company's own fields to the app.
+fn person_json(p: &SimPerson, own: bool) -> Value {
+    let attrs: Vec<Value> = [
+        ("工号", Some(p.employee_no.clone())),
+        ("入职日期", p.joined_on.map(|d| d.to_string())),
+        ("办公地点", p.office.clone()),
+        ("用工类型", p.employment.map(|e| words(e).to_owned())),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some(json!({"type": 0, "name": name, "text": {"value": value?}})))
+    .filter(|_| own)
+    .collect();
     let department = number(&p.department);
     json!({
         "userid": p.id,
@@ -39,8 +51,18 @@ fn person_json(p: &SimPerson) -> Value {
         "telephone": "",
         "alias": "",
         "status": if p.active { 1 } else { 2 },
-        "extattr": {"attrs": [{"type": 0, "name": "工号", "text": {"value": p.employee_no}}]},
+        "extattr": {"attrs": attrs},
     })
+}
+
+fn words(kind: Employment) -> &'static str {
+    match kind {
+        Employment::Regular => "正式",
+        Employment::Intern => "实习",
+        Employment::Outsourced => "外包",
+        Employment::Contractor => "劳务",
+        Employment::Consultant => "顾问",
+    }
 }
 
 /// Whether `id` is `root` or stands below it.
@@ -74,7 +96,9 @@ impl Core {
             "user/get" => {
                 let id = params.get("userid").map_or("", String::as_str);
                 match state.person(id) {
-                    Some(person) if state.sees_department(app, &person.department) => Ok(person_json(person)),
+                    Some(person) if state.sees_department(app, &person.department) => {
+                        Ok(person_json(person, state.allowed(app, "own_fields")))
+                    }
                     Some(_) => no(60011, "no privilege to access the member"),
                     None => no(60111, "userid not found"),
                 }
@@ -126,7 +150,7 @@ fn users(state: &State, app: &App, params: &Params, details: bool) -> Answer {
         // A person without a known department stands at the root.
         .filter(|p| p.department == id || (id == "1" && !state.departments.iter().any(|d| d.id == p.department)))
         .map(|p| match details {
-            true => person_json(p),
+            true => person_json(p, state.allowed(app, "own_fields")),
             false => json!({"userid": p.id, "name": p.name, "department": [number(&p.department)]}),
         })
         .collect();

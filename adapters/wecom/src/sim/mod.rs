@@ -49,6 +49,7 @@ pub use self::state::Kind;
 use self::state::{App, State};
 use self::stream::Links;
 use crate::config::{AIBOT, APP, WEBHOOK};
+pub use state::open_user_id;
 
 /// How long the platform waits for the answer to a callback (documents 90238, 100719).
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(5);

@@ -18,13 +18,15 @@ use super::state::{App, State};
 /// | `customer_contact` | `externalcontact/*`: 48002 |
 /// | `schedule` | `oa/*`: 48002 |
 /// | `appchat` | `appchat/*`: 48002 |
-pub const RIGHTS: [&str; 6] = [
+/// | `own_fields` | members come without the company's own fields |
+pub const RIGHTS: [&str; 7] = [
     "trusted_ip",
     "enabled",
     "contacts",
     "customer_contact",
     "schedule",
     "appchat",
+    "own_fields",
 ];
 
 /// Of one app. Everything is allowed until something is withheld.
@@ -95,6 +97,11 @@ impl WeComSim {
     pub fn show_to(&self, app: &str, departments: &[&str]) -> Result<(), SimError> {
         let chosen = departments.iter().map(|d| (*d).to_owned()).collect();
         self.with_rights(app, "enabled", |rights| rights.visible = Some(chosen))
+    }
+
+    /// Makes an AI bot one whose creator is no super administrator: people come to it under encrypted ids.
+    pub fn encrypt_ids(&self, app: &str) {
+        self.core.state().encrypts.insert(app.to_owned());
     }
 
     /// Takes the licence of a person: what is sent to them is answered with `unlicenseduser`.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use hutong_model::Timestamp;
 use hutong_simkit::{Org, ScreenChat, ScreenItem, ScreenPart, SimDepartment, SimPerson};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::show::{self, Names};
 
@@ -137,6 +138,8 @@ pub struct State {
     /// People without a licence, lower case.
     pub unlicensed: HashSet<String>,
     pub account_ceiling: Option<u32>,
+    /// AI bots whose creator is no super administrator: they are told encrypted ids.
+    pub encrypts: HashSet<String>,
     /// Files of AI bots: encrypted, until when they are there, by the code in their address.
     pub files: HashMap<String, (Vec<u8>, Timestamp)>,
     pub menus: HashMap<i64, Value>,
@@ -147,7 +150,25 @@ pub struct State {
     pub addressed: HashSet<(String, usize)>,
 }
 
+/// The id under which an AI bot knows somebody when its creator is no super administrator.
+pub fn open_user_id(user: &str) -> String {
+    let digest = Sha256::digest(format!("open user id of {}", user.to_lowercase()));
+    format!(
+        "wo{}",
+        hex::encode(digest).chars().take(32).collect::<String>().to_uppercase()
+    )
+}
+
 impl State {
+    /// The person behind an encrypted id.
+    pub fn behind(&self, open: &str) -> Option<String> {
+        self.people
+            .values()
+            .map(|p| &p.id)
+            .find(|id| open_user_id(id) == open)
+            .cloned()
+    }
+
     pub fn new(org: Org, apps: Vec<App>) -> Self {
         Self {
             apps,

@@ -101,6 +101,9 @@ pub fn org() -> Org {
         title: "工程师".into(),
         leader: Some("chenchen".into()),
         active: true,
+        joined_on: None,
+        office: None,
+        employment: None,
     };
     Org {
         departments: vec![
@@ -129,9 +132,13 @@ pub async fn world() -> World {
 }
 
 pub async fn world_with(welcome: Option<&str>) -> World {
+    world_of(org(), welcome).await
+}
+
+pub async fn world_of(org: Org, welcome: Option<&str>) -> World {
     let clock = ManualClock::at(NOW);
     let sim = start(SimOptions {
-        org: org(),
+        org,
         clock: Arc::new(clock.clone()),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         apps: vec![

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hutong_model::{AppId, ChatId, CompanyId};
 
 use super::{Dispute, Item, Scorer, ThanksCount};
-use crate::directory::PersonId;
+use crate::directory::{PersonId, told_apart};
 use crate::rules::points::ledger::{Account, Currency, Entry, EntryKind, Line};
 use crate::store::{Row, Store, StoreError, Tx};
 
@@ -42,25 +42,32 @@ async fn lines(tx: &mut Tx, seq: i64) -> Result<Vec<Line>, StoreError> {
     rows.iter().map(read_line).collect()
 }
 
-/// The newest entries that touched a person's score of a season.
+/// The newest entries that touched a person's score of a season, on all accounts that are theirs.
 pub async fn items(tx: &mut Tx, person: &PersonId, season: &str, limit: i64) -> Result<Vec<Item>, StoreError> {
-    let account = Account::Score {
-        person: person.clone(),
-        season: season.to_owned(),
-    };
     let sql = "SELECT t.seq, t.id, t.at, t.local_date, t.season, t.kind, t.rule, t.rule_version, t.cause, t.actor, \
-         t.note, t.reverses, t.prev_hash, t.hash, l.amount AS score, p.name AS actor_name, n.body AS body, \
+         t.note, t.reverses, t.prev_hash, t.hash, l.amount AS score, p.name AS actor_name, p.active AS actor_active, p.left_at AS actor_left, \
+         n.body AS body, \
          (SELECT COUNT(*) FROM ledger_tx r WHERE r.reverses = t.seq) AS reversed \
          FROM ledger_line l JOIN ledger_tx t ON t.seq = l.seq \
-         LEFT JOIN person p ON p.id = t.actor LEFT JOIN ledger_note n ON n.seq = t.seq \
-         WHERE l.account = $1 ORDER BY l.seq DESC LIMIT $2";
-    let rows = tx.query(sql).bind(account.name()).bind(limit).all().await?;
+         LEFT JOIN person a ON a.id = t.actor LEFT JOIN person p ON p.id = COALESCE(a.merged_into, a.id) LEFT JOIN ledger_note n ON n.seq = t.seq \
+         WHERE l.currency = 'score' AND l.account IN \
+           (SELECT b.account FROM ledger_balance b WHERE b.owner = $1 AND b.season = $3 AND b.currency = 'score') \
+         ORDER BY l.seq DESC LIMIT $2";
+    let rows = tx
+        .query(sql)
+        .bind(person.as_str())
+        .bind(limit)
+        .bind(season)
+        .all()
+        .await?;
     rows.iter()
         .map(|row| {
             Ok(Item {
                 entry: read_entry(row)?,
                 score: row.get("score")?,
                 actor_name: row.get("actor_name")?,
+                actor_active: row.get::<Option<bool>>("actor_active")?.unwrap_or(true),
+                actor_left: row.get("actor_left")?,
                 note: row.get("body")?,
                 reversed: row.get::<i64>("reversed")? > 0,
             })
@@ -68,16 +75,44 @@ pub async fn items(tx: &mut Tx, person: &PersonId, season: &str, limit: i64) -> 
         .collect()
 }
 
+/// A person's score of a season, on all accounts that are theirs: those of people who turned out to
+/// be the same are, too.
+pub async fn score_of(tx: &mut Tx, person: &PersonId, season: &str) -> Result<i64, StoreError> {
+    tx.query(
+        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS n FROM ledger_balance \
+         WHERE owner = $1 AND season = $2 AND currency = 'score'",
+    )
+    .bind(person.as_str())
+    .bind(season)
+    .one()
+    .await?
+    .get("n")
+}
+
+/// The coins a person holds, on all accounts that are theirs.
+pub async fn coins_of(tx: &mut Tx, person: &PersonId) -> Result<i64, StoreError> {
+    tx.query(
+        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) AS n FROM ledger_balance \
+         WHERE owner = $1 AND currency = 'coin' AND account LIKE 'coin:%'",
+    )
+    .bind(person.as_str())
+    .one()
+    .await?
+    .get("n")
+}
+
 /// Everybody of a company with a score in a season, opted-out and former colleagues left out.
 pub async fn season_scorers(tx: &mut Tx, company: &CompanyId, season: &str) -> Result<Vec<Scorer>, StoreError> {
     let rows = tx
         .query(
             "SELECT p.id, p.name, d.name AS department, b.amount AS score, \
+             (SELECT COUNT(*) FROM person s WHERE s.company = p.company AND s.name = p.name AND s.active = TRUE) AS sharing, \
              (SELECT COUNT(DISTINCT h.giver) FROM thanks h WHERE h.receiver = p.id AND h.withdrawn = FALSE \
               AND substr(h.local_date, 1, 7) = $2) AS helped \
-             FROM ledger_balance b JOIN person p ON p.id = b.owner \
+             FROM (SELECT owner, CAST(SUM(amount) AS BIGINT) AS amount FROM ledger_balance \
+               WHERE season = $2 AND currency = 'score' GROUP BY owner) b JOIN person p ON p.id = b.owner \
              LEFT JOIN department d ON d.id = p.department LEFT JOIN points_person o ON o.person = p.id \
-             WHERE b.season = $2 AND b.currency = 'score' AND b.amount > 0 AND p.company = $1 AND p.active = TRUE \
+             WHERE b.amount > 0 AND p.company = $1 AND p.active = TRUE \
              AND (o.hidden IS NULL OR o.hidden = FALSE) ORDER BY p.id",
         )
         .bind(company)
@@ -92,6 +127,7 @@ pub async fn period_scorers(tx: &mut Tx, company: &CompanyId, from: &str, to: &s
     let rows = tx
         .query(
             "SELECT p.id, p.name, d.name AS department, s.score AS score, \
+             (SELECT COUNT(*) FROM person n WHERE n.company = p.company AND n.name = p.name AND n.active = TRUE) AS sharing, \
              (SELECT COUNT(DISTINCT h.giver) FROM thanks h WHERE h.receiver = p.id AND h.withdrawn = FALSE \
               AND h.local_date BETWEEN $2 AND $3) AS helped \
              FROM (SELECT b.owner AS owner, CAST(SUM(l.amount) AS BIGINT) AS score FROM ledger_tx t \
@@ -113,10 +149,11 @@ pub async fn period_scorers(tx: &mut Tx, company: &CompanyId, from: &str, to: &s
 
 fn read_scorer(row: &Row) -> Result<Scorer, StoreError> {
     let id: String = row.get("id")?;
+    let (name, department): (String, Option<String>) = (row.get("name")?, row.get("department")?);
     Ok(Scorer {
         person: PersonId::parse(&id).ok_or_else(|| broken("a person"))?,
-        name: row.get("name")?,
-        department: row.get("department")?,
+        name: told_apart(&name, department.as_deref(), row.get("sharing")?),
+        department,
         score: row.get("score")?,
         helped: row.get("helped")?,
     })
