@@ -22,6 +22,7 @@ pub mod ids;
 pub mod inbox;
 pub mod ingress;
 pub mod issues;
+pub mod lexicon;
 pub mod link;
 pub mod noise;
 pub mod quota;

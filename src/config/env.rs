@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hutong_model::{Clock, Secret};
 
 /// Secret files and holiday files are small; anything larger is the wrong file.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE: u64 = 16 << 20;
 
 /// Handed in, so that tests need neither variables nor files.
 pub trait Environment {
@@ -46,7 +46,7 @@ impl Environment for ProcessEnvironment {
             return Err("not a file".to_owned());
         }
         if meta.len() > MAX_FILE {
-            return Err("larger than 1 MiB".to_owned());
+            return Err("larger than 16 MiB".to_owned());
         }
         std::fs::read_to_string(&path).map_err(|e| match e.kind() {
             std::io::ErrorKind::InvalidData => "not UTF-8 text".to_owned(),

@@ -16,6 +16,8 @@ pub mod newcomers;
 pub mod points;
 #[path = "../rules/reports/config.rs"]
 pub mod reports;
+#[path = "../rules/review/config.rs"]
+pub mod review;
 #[path = "../rules/segments/config.rs"]
 pub mod segments;
 
@@ -51,6 +53,8 @@ sections! {
         report: reports::Report,
         /// `[interests]`
         interests: segments::Interests,
+        /// `[review]`
+        review: review::Review,
         /// `[onboard]`
         onboard: newcomers::Onboard,
     }

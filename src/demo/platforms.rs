@@ -248,6 +248,7 @@ impl Platforms {
             ("admin", vec![&people.admin]),
             ("operator", vec![&people.feishu, &people.dingtalk, &people.wecom]),
             ("editor", vec![&people.editor]),
+            ("reviewer", vec![&people.feishu]),
         ] {
             let list: Vec<String> = who.iter().map(|p| quoted(p)).collect();
             let _ = write!(out, "\n[[role]]\nrole = \"{role}\"\npeople = [{}]\n", list.join(", "));
@@ -279,6 +280,7 @@ impl Platforms {
                 items.join(", "),
             );
         }
+        let _ = write!(out, "\n[review]\nonly = [{}]\n", quoted(REVIEWED));
         out.push_str("\n[points]\nvalues = [\"客户第一\", \"协作\", \"较真\"]\n\n[report]\nwhen = { weekday = \"mon\", time = \"10:00\" }\n");
     }
 }
@@ -300,7 +302,7 @@ type ColumnPlan = (
 );
 
 /// Columns. What is in an issue comes from people, except the standing last line of one of them.
-pub const COLUMNS: [ColumnPlan; 2] = [
+pub const COLUMNS: [ColumnPlan; 3] = [
     (
         "weekly-news",
         "每周资讯",
@@ -315,7 +317,20 @@ pub const COLUMNS: [ColumnPlan; 2] = [
         &["投稿方式:私聊我发 /投稿 经验分享 加一句话"],
         &["rd_all", "port"],
     ),
+    (
+        REVIEWED,
+        "公司公告",
+        // The Wednesday after the four weeks.
+        "{ cron = \"0 15 25 11 *\" }",
+        &[REVIEWED_ITEM],
+        &["rd_all", "hq"],
+    ),
 ];
+
+/// The column that is sent only after a second person has said yes.
+pub const REVIEWED: &str = "notice";
+/// What stands in it from the beginning; the program asks for two items, people bring the other.
+pub const REVIEWED_ITEM: &str = "12 月 31 日下午全员大会,地点另行通知";
 
 /// Whether callbacks go to an app: a group robot only posts.
 fn hears(app: &SimApp) -> bool {

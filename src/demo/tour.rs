@@ -170,6 +170,7 @@ pub async fn walk(stage: &Stage, counts: &Counts, say: &mut dyn FnMut(&str)) -> 
     tour.points().await?;
     tour.columns().await?;
     tour.report().await?;
+    tour.review().await?;
     tour.rehearsal().await?;
     tour.people().await?;
     tour.end(counts).await
@@ -355,6 +356,82 @@ impl Tour<'_> {
         Ok(())
     }
 
+    /// A draft, a second pair of eyes, an edit that takes the yes away, and the minute it is for.
+    async fn review(&mut self) -> anyhow::Result<()> {
+        const ON: Platform = Platform::Feishu;
+        self.t.title("5 内容审核 · review");
+        let cast = Cast::new();
+        let editor = user_of(ON, &cast.editor).context("there is no editor")?;
+        let reviewer = user_of(ON, &cast.feishu).context("there is no reviewer")?;
+        let author = self
+            .members(ON, &self.group("rd_all")?)?
+            .pop()
+            .context("nobody is there")?;
+        let item = "12 月 1 日起差旅住宿标准上调 10%,来源:财务通知";
+        self.asks(ON, &author, &format!("/投稿 公司公告 {item}")).await?;
+        let asked = self.private(ON, &editor)?;
+        let number = asked.iter().rev().find_map(|i| number_in(i, "/栏目 采用 "));
+        let number = number.context("the editor was not asked")?;
+        self.asks(ON, &editor, &format!("/栏目 采用 {number}")).await?;
+
+        // Written on the day before at the latest, then handed to the reviewer.
+        let tuesday = Date::of(self.stage.clock.now()).monday().plus(1);
+        for minute in [15 * 60 + 1, 15 * 60 + 46] {
+            self.stage.pass(tuesday.at_minute(minute)).await?;
+            self.stage.rest().await?;
+        }
+        self.t.now();
+        let card = self.private(ON, &reviewer)?;
+        let issue = card.iter().rev().find_map(|i| number_in(i, "编号 "));
+        let issue = issue.context("the reviewer got no card")?;
+        self.approve(ON, &reviewer).await?;
+        // The yes was to other words: it is void, and a new card asks again.
+        let changed = format!(
+            "{}\n12 月 1 日起差旅住宿标准上调 8%,来源:财务通知",
+            super::platforms::REVIEWED_ITEM
+        );
+        self.asks(ON, &editor, &format!("/审核 改稿 {issue} {changed}")).await?;
+        let card = self.private(ON, &reviewer)?;
+        ensure!(
+            card.iter().any(|i| lines(i).iter().any(|l| l.contains("第 2 稿"))),
+            "the edit was not handed to the reviewer"
+        );
+        self.approve(ON, &reviewer).await?;
+        self.stage.pass(tuesday.plus(1).at_minute(15 * 60)).await?;
+        self.stage.rest().await?;
+        self.t.now();
+        let chat = self.group("hq")?;
+        let viewer = self.members(ON, &chat)?.first().cloned().unwrap_or_default();
+        let fresh = self.t.tell(ON, &chat, &viewer)?;
+        let sent = |i: &ScreenItem| lines(i).iter().any(|l| l.contains("上调 8%"));
+        ensure!(fresh.iter().any(sent), "the approved notice did not appear");
+        Ok(())
+    }
+
+    /// Presses the first button of the newest card that somebody got in private.
+    async fn approve(&mut self, platform: Platform, person: &str) -> anyhow::Result<()> {
+        let sim = self.stage.sim(platform)?;
+        let chat = sim
+            .chats()
+            .into_iter()
+            .find(|c| !c.group && c.person.as_deref() == Some(person));
+        let chat = chat.context("the reviewer has no chat with the bot")?;
+        let (message, action) = newest_button(&sim.screen(&chat.id, person, NEAR)).context("the card has no button")?;
+        let verb = Verb::Click {
+            person: person.to_owned(),
+            message,
+            action,
+            values: Default::default(),
+        };
+        self.act(platform, verb).await?;
+        let answers = self.t.tell(platform, &chat.id, person)?;
+        ensure!(
+            answers.iter().any(|i| lines(i).iter().any(|l| l.contains("已通过"))),
+            "the approval was not taken"
+        );
+        Ok(())
+    }
+
     async fn report(&mut self) -> anyhow::Result<()> {
         self.t.title("4 每周报告 · weekly report");
         let day = Date::of(self.stage.clock.now());
@@ -440,7 +517,7 @@ impl Tour<'_> {
     /// Somebody moves, an owner leaves, somebody new begins.
     async fn people(&mut self) -> anyhow::Result<()> {
         const AT: Platform = Platform::Feishu;
-        self.t.title("6 人来人往 · people move, leave and begin");
+        self.t.title("7 人来人往 · people move, leave and begin");
         let operator = user_of(AT, &Cast::new().feishu).context("the operator has no account")?;
         let sim = self.stage.sim(AT)?;
         let departments = hutong_simkit::company::org(AT).departments;
@@ -538,7 +615,7 @@ impl Tour<'_> {
 
     /// What the next two weeks would bring, by the command itself.
     async fn rehearsal(&mut self) -> anyhow::Result<()> {
-        self.t.title("5 预演 · rehearsal");
+        self.t.title("6 预演 · rehearsal");
         let system = self.stage.system();
         let options = crate::rehearse::Options {
             days: 14,
@@ -599,4 +676,13 @@ impl Tour<'_> {
             ledger: report.problems,
         })
     }
+}
+
+/// The number behind a word on an item.
+fn number_in(item: &ScreenItem, mark: &str) -> Option<u32> {
+    lines(item).iter().find_map(|line| {
+        let (_, rest) = line.split_once(mark)?;
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    })
 }

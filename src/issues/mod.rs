@@ -16,6 +16,7 @@
 //! ([`Open`]).
 
 mod content;
+mod people;
 mod store;
 
 #[cfg(test)]
@@ -29,9 +30,10 @@ use crate::directory::PersonId;
 use crate::store::{StoreError, Tx};
 
 pub use content::{Content, File, Piece, render, sha256_of};
+pub use people::authors;
 pub use store::{
     Post, Version, at_slot, claim_posts, corrected, draft, in_state, issue, last, miss, move_to, posted, posts,
-    set_content, set_due, start_sending, upcoming, version, versions,
+    set_content, set_due, start_sending, target, upcoming, version, versions,
 };
 
 /// Where an issue stands.

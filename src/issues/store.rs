@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use hutong_model::{AppId, ChatId, MessageId, Timestamp};
+use hutong_model::{AppId, ChatId, MessageId, Target, Timestamp, UserId};
 
 use super::content::{Content, sha256_of};
 use super::{Issue, State};
@@ -18,6 +18,15 @@ pub struct Post {
     pub card: Option<MessageId>,
     /// `waiting`, `sent` or `failed`.
     pub state: String,
+}
+
+/// Where a post goes: its place is a group, or `user:` and a person.
+pub fn target(place: &ChatId) -> Target {
+    let person = place.as_str().strip_prefix("user:").map(UserId::new);
+    match person {
+        Some(Ok(user)) => Target::User(user),
+        _ => Target::Chat(place.clone()),
+    }
 }
 
 /// One version of an issue's content.

@@ -422,3 +422,38 @@ pub fn mention(id: &str, name: &str) -> Mention {
 pub fn text(value: &str) -> ArgValue {
     ArgValue::Text(value.to_owned())
 }
+
+/// The same environment, where one app can do more.
+pub fn env_with(env: &Env, app: &str, more: &[Ability]) -> Arc<Env> {
+    let mut apps = BTreeMap::new();
+    for (id, old) in &env.apps {
+        let mut caps = old.adapter.capabilities().clone();
+        if id.as_str() == app {
+            caps.can.extend(more);
+        }
+        let adapter = FakeAdapter {
+            app: id.clone(),
+            platform: old.adapter.platform(),
+            caps,
+        };
+        apps.insert(
+            id.clone(),
+            App {
+                adapter: Arc::new(adapter),
+                company: old.company.clone(),
+            },
+        );
+    }
+    Arc::new(Env {
+        apps,
+        signer: Signer::new(Secret::new("test key")),
+        zone: env.zone,
+        lang: env.lang,
+        company_name: env.company_name.clone(),
+        post_to: BTreeMap::new(),
+        chat_names: BTreeMap::new(),
+        public_url: None,
+        links: Default::default(),
+        noise: env.noise.clone(),
+    })
+}

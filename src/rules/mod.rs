@@ -14,6 +14,7 @@ pub mod noise;
 pub mod points;
 pub mod rehearsal;
 pub mod reports;
+pub mod review;
 pub mod segments;
 pub mod service;
 #[cfg(test)]
@@ -66,10 +67,20 @@ pub fn all(config: &Checked, calendar: &Calendar) -> Result<Vec<Arc<dyn Rule>>, 
         rules.push(Arc::new(points::PointsRule::new(points.clone(), calendar.zone)));
     }
     let work_calendar = Arc::new(crate::calendar::WorkCalendar::of(config));
-    let columns = columns::ColumnsRule::new(sections.columns.clone(), calendar.clone())?
+    let review = sections
+        .review
+        .as_ref()
+        .map(|config| review::ReviewRule::new(config.clone(), &sections.columns, calendar.clone()));
+    let mut columns = columns::ColumnsRule::new(sections.columns.clone(), calendar.clone())?
         .with_work(work_calendar.clone())
         .with_segments(sections.segments.clone());
+    if let Some(review) = &review {
+        columns = columns.with_gate(review.gate());
+    }
     rules.push(Arc::new(columns));
+    if let Some(review) = review {
+        rules.push(Arc::new(review));
+    }
     rules.push(Arc::new(self::calendar::CalendarRule::new(work_calendar)));
     if let Some(report) = &sections.report {
         rules.push(Arc::new(reports::ReportsRule::new(report.clone(), calendar.clone())?));

@@ -119,6 +119,7 @@ pub fn all() -> impl Iterator<Item = &'static CommandText> {
     ALL.iter()
         .chain(super::points::COMMANDS)
         .chain(super::columns::COMMANDS)
+        .chain(super::review::COMMANDS)
         .chain(super::calendar::COMMANDS)
         .chain(super::reports::COMMANDS)
         .chain(super::segments::COMMANDS)

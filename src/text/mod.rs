@@ -17,6 +17,7 @@ pub mod noise;
 pub mod points;
 pub mod rehearse;
 pub mod reports;
+pub mod review;
 pub mod segments;
 pub mod service;
 

@@ -135,7 +135,9 @@ async fn told(on: On, words: &dyn Words) -> Option<Shown> {
     let more = format!(
         "[onboard]\ngroups = [\"{app}:{chat}\"]\n[[segment]]\nid = \"all\"\nwhere = \"dept under '研发中心'\"\n\
          [[column]]\nid = \"news\"\ntitle = \"周刊\"\napp = \"{app}\"\nchats = [\"{chat}\"]\nmin_items = 2\n\
-         every = {{ weekday = \"mon\", time = \"09:30\" }}\n{}",
+         every = {{ weekday = \"mon\", time = \"09:30\" }}\n\
+         [review]\n[[role]]\nrole = \"reviewer\"\npeople = [\"{}:u_chen\"]\n{}",
+        bot.stage.door().0,
         bot.link(&group),
     );
     bot.restart(&more).await;
@@ -174,6 +176,18 @@ async fn told(on: On, words: &dyn Words) -> Option<Shown> {
     )
     .await;
     bot.tells("u_gu", "/栏目 补发 周刊").await;
+    // Its correction, and what reviewers see of both.
+    bot.tells(
+        "u_gu",
+        &format!(
+            "/更正 2026-11-24 周刊 内容写得很详细 {}",
+            said(&words.get(144)).replace('\n', " ")
+        ),
+    )
+    .await;
+    bot.clock.advance(std::time::Duration::from_secs(16 * 60));
+    bot.settle().await;
+    bot.tells("u_chen", "/审核 待办").await;
     // Somebody new, called and placed like that, with a welcome text of that kind.
     bot.tells(
         "u_chen",

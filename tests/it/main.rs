@@ -19,5 +19,6 @@ mod newcomers;
 mod people;
 mod quota;
 mod rehearse;
+mod review;
 mod talk;
 mod tidy;

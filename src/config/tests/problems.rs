@@ -565,7 +565,7 @@ fn a_misspelled_word_finds_its_neighbour() {
     assert_eq!(hint("[[colum]]\nid = 1\n"), "did you mean column?");
     assert_eq!(
         hint("lateness = \"2h\"\n"),
-        "known sections: app, calendar, chat_link, column, company, group_rule, holidays, identity, interests, limits, log, noise, onboard, points, report, retention, role, schedule, segment, server, store"
+        "known sections: app, calendar, chat_link, column, company, group_rule, holidays, identity, interests, limits, log, noise, onboard, points, report, retention, review, role, schedule, segment, server, store"
     );
     assert_eq!(hint("zone = \"Asia/Shanghai\"\n"), "it belongs into [company]");
     assert_eq!(

@@ -59,7 +59,15 @@ pub const PLACES: &[Place] = &[
     place("points_dispute", "person", &["seq"], true),
     place("points_person", "person", &[], true),
     place("column_item", "author", &["id"], false),
+    place("column_item", "owner", &["id"], false),
     place("column_vote", "person", &["issue"], true),
+    place("column_more", "person", &["issue"], true),
+    place("column_forward", "person", &["id"], false),
+    place("column_issue", "author", &["id"], false),
+    place("newcomer", "person", &[], true),
+    place("newcomer", "buddy", &["person"], false),
+    place("newcomer_gone", "person", &[], true),
+    place("lexicon_hit", "person", &["id"], false),
 ];
 
 /// Columns of person ids that stay as they are, and why that is right.
@@ -72,6 +80,11 @@ pub const STAYS: &[(&str, &str, &str)] = &[
     ),
     ("approval", "decided_by", "history"),
     ("column_state", "changed_by", "history"),
+    ("column_plan", "changed_by", "history"),
+    ("column_issue_version", "author", "history"),
+    ("newcomer_words", "changed_by", "history"),
+    ("noise_mute", "changed_by", "history"),
+    ("review", "decided_by", "history"),
     ("group_change", "person", "history"),
     ("group_change", "actor", "history"),
     ("group_plan", "actor", "history"),

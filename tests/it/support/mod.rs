@@ -32,6 +32,9 @@ pub use seal::unknown_event;
 /// Tuesday 2026-11-24, 14:00 in Shanghai.
 pub const START: Timestamp = Timestamp::from_secs(1_795_500_000);
 
+/// The file `words.tsv` of every bot; used by those whose `[review]` names it.
+const WORDS: &str = "内部代号\tblock\t*\t安全 赵敏\t-\n最佳\tnote\tcolumns\t市场 钱进\t-\n";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum On {
     Feishu,
@@ -308,6 +311,7 @@ impl Running {
     pub async fn start(place: &Place, text: &str, clock: &ManualClock, port: u16, recorder: &Recorder) -> Self {
         let env = FixedEnvironment::default()
             .variable("STORE", &place.url)
+            .file("words.tsv", WORDS)
             .clock(clock.clone());
         let loader = Loader::new(&env, hutong::adapters::ALL);
         let config = loader
