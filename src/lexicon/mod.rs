@@ -156,6 +156,7 @@ const GAPS: usize = 64;
 const MOST_HITS: usize = 10_000;
 
 /// See the module.
+#[derive(Default)]
 pub struct Lexicon {
     entries: Vec<Entry>,
     keys: Vec<Key>,
@@ -166,17 +167,6 @@ pub struct Lexicon {
 impl fmt::Debug for Lexicon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Lexicon({} words)", self.entries.len())
-    }
-}
-
-impl Default for Lexicon {
-    fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-            keys: Vec::new(),
-            automaton: None,
-            files: Vec::new(),
-        }
     }
 }
 
@@ -425,7 +415,8 @@ fn whole(text: &str, found: Found, sides: (bool, bool), last: bool) -> bool {
         let rest = text.get(found.end_byte..).unwrap_or_default();
         !last || rest.chars().find_map(latin).unwrap_or(false)
     };
-    !(sides.0 && before()) && !(sides.1 && after())
+    let inside_a_word = (sides.0 && before()) || (sides.1 && after());
+    !inside_a_word
 }
 
 /// Whether separators stand where the word itself has none.

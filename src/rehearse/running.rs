@@ -53,11 +53,9 @@ fn collect_in(key: &str, value: &Value, names: &BTreeSet<&str>, found: &mut BTre
 /// Where the text of a secret stands is hidden everywhere, not only under its own key.
 fn hide(value: &mut Value, secrets: &BTreeSet<String>) {
     match value {
-        Value::String(text) => {
-            if secrets.contains(text.as_str()) {
-                // The same length and characters that every form of key knows: it must still be read.
-                *text = "A".repeat(text.chars().count());
-            }
+        Value::String(text) if secrets.contains(text.as_str()) => {
+            // The same length and characters that every form of key knows: it must still be read.
+            *text = "A".repeat(text.chars().count());
         }
         Value::Table(table) => table.iter_mut().for_each(|(_, v)| hide(v, secrets)),
         Value::Array(list) => list.iter_mut().for_each(|v| hide(v, secrets)),
