@@ -1,6 +1,8 @@
 //! Figures of the lexicon: build and scan with 100,000 words, with folding, on one core, beside a
 //! naive search and the two automata that were compared. Run: `cargo bench --bench lexicon`.
 
+#![allow(clippy::expect_used, reason = "a benchmark may fail")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
