@@ -7,7 +7,7 @@ use hutong_model::{ActionKind, AppId, ChatId, DeliveryClass, Event, Prepared, Re
 use crate::store::{Row, Store, StoreError, Tx};
 
 /// What is not copied: what is under way is delivered by the service and no plan, and nobody's reading.
-pub const LEFT_OUT: [&str; 10] = [
+pub const LEFT_OUT: [&str; 12] = [
     "inbox",
     "work",
     "outbox",
@@ -18,6 +18,8 @@ pub const LEFT_OUT: [&str; 10] = [
     "activity_message",
     "rehearsal",
     "sync_todo",
+    "limiter_slot",
+    "alert",
 ];
 
 /// A row of the outbox as the rehearsal reads it.
