@@ -264,10 +264,7 @@ async fn segment_of(
         )
     })?;
     let today = ctx.local(ctx.now()).date_naive();
-    let everyone = match only {
-        Some(person) => facts::one(ctx.tx(), company, person).await?,
-        None => facts::all(ctx.tx(), company).await?,
-    };
+    let everyone = facts::for_condition(ctx.tx(), company, &segment.condition, only, false).await?;
     let yes = |p: &facts::PersonFacts| p.ask(today, |f| bound.of(f)) == crate::segment::Answer::Yes;
     Ok(everyone.into_iter().filter(yes).map(|p| p.id).collect())
 }
