@@ -4,7 +4,7 @@
 //! stand in the folders of their rules; a rule that is a module of its own takes them from here:
 //! `pub use crate::config::rules::points as config;`.
 
-use super::section::Root;
+use super::section::{Root, Section};
 
 #[path = "../rules/columns/config.rs"]
 pub mod columns;
@@ -38,8 +38,13 @@ macro_rules! sections {
                 $(let $switch = root.switch::<$one>();)*
                 $(let $blocks = root.many::<$many>();)*
                 let mut all = Self { $($switch: $switch?,)* $($blocks: $blocks?,)* };
+                let wrong = groups::wrong_feeds(&all.groups);
+                let good = wrong.is_empty();
+                for (at, wrong) in wrong {
+                    root.wrong_in(<groups::GroupRule as Section>::NAME, at, "into", wrong);
+                }
                 groups::link(&mut all.groups, &all.segments);
-                Some(all)
+                good.then_some(all)
             }
         }
     };

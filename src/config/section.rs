@@ -143,6 +143,17 @@ impl<'r> Root<'r> {
         None
     }
 
+    /// Refuses a key of the block number `at` (from 0) of a section, for a reason that needs other
+    /// blocks as well.
+    pub fn wrong_in(&self, name: &'static str, at: usize, key: &str, wrong: Wrong) {
+        let block = descend(self.given, name)
+            .and_then(|section| section.get_ref().as_array()?.get(at))
+            .and_then(|block| Some((block.get_ref().as_table()?, block.span())));
+        let Some((table, span)) = block else { return };
+        let span = table.get(key).map_or(span, Spanned::span);
+        self.shared.refuse(span, &format!("{name}[{}].{key}", at + 1), wrong);
+    }
+
     /// Refuses what no section has claimed. Call after all sections are read.
     pub fn refuse_unknown(&self) {
         let names = self.names.borrow();

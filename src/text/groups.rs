@@ -194,6 +194,11 @@ pub enum Say {
         count: usize,
         names: String,
     },
+    /// Two departments of one rule would give their groups one name.
+    Twice {
+        count: usize,
+        names: String,
+    },
     /// How long the platform's limits let it take, in minutes.
     Takes(u64),
     NobodyOwns {
@@ -204,6 +209,11 @@ pub enum Say {
     NoSuchGroup(String),
     NotForYou(String),
     InAlready(String),
+    /// No room, and nothing opens by itself.
+    Full {
+        group: String,
+        rule: String,
+    },
     NotInside(String),
     Mandatory(String),
     LeaveInClient(String),
@@ -217,6 +227,8 @@ pub enum Say {
     Welcome {
         dept: String,
     },
+    AddedTitle,
+    LeaveButton(String),
     YouWereAdded {
         dept: Option<String>,
         groups: String,
@@ -263,6 +275,9 @@ pub enum Say {
     ReasonMandatory,
     ReasonOwnerLeft,
     ReasonOwnWish,
+    ReasonFull,
+    /// What stands beside a group or a person: a word of ours, or the code of the platform.
+    Detail(String),
 }
 
 impl Say {
@@ -434,6 +449,19 @@ impl Say {
             Say::ReasonMandatory => "必进群,拉回一次".to_owned(),
             Say::ReasonOwnerLeft => "群主离职,换群主".to_owned(),
             Say::ReasonOwnWish => "本人要求".to_owned(),
+            Say::ReasonFull => "原群已满,开新群".to_owned(),
+            Say::Detail(code) => match detail(code) {
+                Some((zh, _)) => zh.to_owned(),
+                None => code.clone(),
+            },
+            Say::Twice { count, names } => format!(
+                "{count} 个群名会重名(部门同名),先不建也不改名:{names}。请在规则的 name 里加 {{parent}}(上级部门名)"
+            ),
+            Say::Full { group, rule } => format!(
+                "「{group}」满了,新群要等运营执行下一次计划(/建群 预览 规则={rule})。请告诉那里的运营你想加入。"
+            ),
+            Say::AddedTitle => "加入群的说明".to_owned(),
+            Say::LeaveButton(name) => format!("退出 {name}"),
             Say::FeedsInto { rule, into } => {
                 format!("规则 {rule} 自己不建群,它的人都进规则 {into} 的群。请看 /建群 预览 规则={into}")
             }
@@ -649,6 +677,19 @@ impl Say {
                 format!("{count} names belong to a group of another rule, so these wait: {names}")
             }
             Say::Takes(minutes) => format!("The platform's limits let it take about {}.", span_en(*minutes)),
+            Say::ReasonFull => "the groups before are full".to_owned(),
+            Say::Detail(code) => match detail(code) {
+                Some((_, en)) => en.to_owned(),
+                None => code.clone(),
+            },
+            Say::Twice { count, names } => format!(
+                "{count} names would belong to two departments, so these wait: {names}. Please put {{parent}} (the department above) into the rule's name"
+            ),
+            Say::Full { group, rule } => format!(
+                "{group} is full, and the next group opens with an operator's plan (/group plan rule={rule}). Please tell its operator that you want to join."
+            ),
+            Say::AddedTitle => "Why you are in a group".to_owned(),
+            Say::LeaveButton(name) => format!("Leave {name}"),
             Say::NobodyOwns { group, rule } => format!(
                 "The owner of {group} has left the company, and nobody of the owner list of rule {rule} can take over. Until somebody owns it I remove nobody. Please choose an owner in the client, or appoint a leader or operator there and send /group plan rule={rule}"
             ),
@@ -740,6 +781,17 @@ fn kept_en(why: KeptWhy) -> &'static str {
         KeptWhy::OwnsIt => "owns the group",
         KeptWhy::GroupGone => "the group is gone",
     }
+}
+
+/// The words for what we note beside a group or a person; a platform's own codes have none.
+fn detail(code: &str) -> Option<(&'static str, &'static str)> {
+    Some(match code {
+        "no_owner" => ("群主已离开,没人接手", "its owner has left and nobody can take over"),
+        "no chat id" => ("平台没有告诉群编号", "the platform did not tell its id"),
+        "abandoned" => ("没有等到平台的结果", "the platform's answer never came"),
+        "?" => ("平台没有说原因", "the platform did not say why"),
+        _ => return None,
+    })
 }
 
 fn state_zh(state: &str) -> &'static str {

@@ -419,20 +419,6 @@ fn group_rules_of_segments_are_read_or_told() {
         (fed.title.as_str(), fed.condition.to_string().as_str()),
         ("单片机", "tag in ('mcu')")
     );
-    // A ring feeds nobody, and is no endless search.
-    let ring = format!(
-        "{APP}{}{}",
-        rule("a", "department = \"研发\"\ninto = \"b\""),
-        rule("b", "department = \"研发\"\ninto = \"a\""),
-    );
-    assert!(
-        read(&ring)
-            .unwrap_or_else(|p| panic!("{p}"))
-            .rules
-            .groups
-            .iter()
-            .all(|r| r.feeders.is_empty())
-    );
     for (rest, what) in [
         ("source = { segment = \"mcu\" }", "has no department to be named after"),
         (
@@ -460,6 +446,60 @@ fn group_rules_of_segments_are_read_or_told() {
         let told = told(&format!("{APP}{segment}{}", rule("g", rest)));
         assert!(told.len() == 1 && told[0].contains(what), "{rest}: {told:?}");
     }
+}
+
+#[test]
+fn rules_that_lead_into_others_are_read_or_told() {
+    let rule = |id: &str, app: &str, into: &str| {
+        let into = match into {
+            "" => format!("name = \"{id}群\"\ndepth = 0"),
+            into => format!("into = \"{into}\""),
+        };
+        format!("[[group_rule]]\nid = \"{id}\"\napp = \"{app}\"\ndepartment = \"研发\"\n{into}\n")
+    };
+    let other = APP.replace("\"fs\"", "\"fs2\"");
+    assert_ne!(other, APP);
+    let text = |rules: &[String]| format!("{APP}{other}{}", rules.concat());
+    let told = |rules: &[String]| told(&text(rules));
+    let lines = APP.lines().count() + other.lines().count();
+    // A chain is good.
+    let chain = read(&text(&[
+        rule("a", "fs", "b"),
+        rule("b", "fs", "c"),
+        rule("c", "fs", ""),
+    ]));
+    assert_eq!(chain.unwrap_or_else(|p| panic!("{p}")).rules.groups[2].feeders.len(), 2);
+    // A ring, once, with its line; also when another rule leads into it.
+    let ring = told(&[
+        rule("x", "fs", "a"),
+        rule("a", "fs", "b"),
+        rule("b", "fs", "c"),
+        rule("c", "fs", "a"),
+    ]);
+    assert_eq!(
+        ring,
+        [format!(
+            "{}:8 group_rule[2].into: the rules a -> b -> c -> a lead in a ring, so none of them has a group",
+            lines + 10
+        )]
+    );
+    // Into itself is no ring: that is where its people go anyway.
+    let alone = read(&text(&[rule("a", "fs", "a")])).unwrap_or_else(|p| panic!("{p}"));
+    assert_eq!(alone.rules.groups[0].into, None);
+    let apps = told(&[rule("a", "fs2", "b"), rule("b", "fs", "")]);
+    assert!(
+        apps.len() == 1
+            && apps[0].starts_with(&format!("{}:8 group_rule[1].into: ", lines + 5))
+            && apps[0].contains("\"fs2\", and \"b\" has \"fs\""),
+        "{apps:?}"
+    );
+    let unknown = told(&[rule("a", "fs", "z")]);
+    assert!(
+        unknown.len() == 1
+            && unknown[0].starts_with(&format!("{}:8 group_rule[1].into: ", lines + 5))
+            && unknown[0].contains("there is no [[group_rule]] with id \"z\""),
+        "{unknown:?}"
+    );
 }
 
 #[test]

@@ -6,9 +6,9 @@ mod store;
 use chrono::NaiveDate;
 
 use super::PersonId;
-use crate::segment::{Activity, Facts};
+use crate::segment::{Activity, Expr, Facts, Flag, NumberField, SetField, Test, TextField};
 
-pub use store::{all, departments, interests_of, one, set_fact, set_interest, set_tag, tags_of};
+pub use store::{all, departments, for_condition, interests_of, set_fact, set_interest, set_tag, tags_of};
 
 /// A figure that a rule leaves about a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,5 +76,71 @@ impl PersonFacts {
             contractor: self.contractor,
             leader: self.leader,
         })
+    }
+}
+
+/// Which facts are read: a condition over 100,000 people should not wait for those it does not ask.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Needs {
+    /// Name of the person and of the department.
+    words: bool,
+    departments: bool,
+    title: bool,
+    office: bool,
+    employee_no: bool,
+    tags: bool,
+    interests: bool,
+    platforms: bool,
+    joined_on: bool,
+    contractor: bool,
+    figures: bool,
+    leader: bool,
+}
+
+impl Needs {
+    const ALL: Self = Self {
+        words: true,
+        departments: true,
+        title: true,
+        office: true,
+        employee_no: true,
+        tags: true,
+        interests: true,
+        platforms: true,
+        joined_on: true,
+        contractor: true,
+        figures: true,
+        leader: true,
+    };
+
+    fn ask(&mut self, condition: &Expr) {
+        let test = match condition {
+            Expr::All(list) | Expr::Any(list) => return list.iter().for_each(|e| self.ask(e)),
+            Expr::Not(inner) => return self.ask(inner),
+            Expr::Test(test) => test,
+        };
+        let field = match test {
+            Test::Dept { .. } => &mut self.departments,
+            Test::Text { field, .. } => match field {
+                TextField::Title => &mut self.title,
+                TextField::Office => &mut self.office,
+                TextField::EmployeeNo => &mut self.employee_no,
+            },
+            Test::Has { field, .. } => match field {
+                SetField::Tag => &mut self.tags,
+                SetField::Interest => &mut self.interests,
+                SetField::Platform => &mut self.platforms,
+            },
+            Test::Number { field, .. } => match field {
+                NumberField::TenureDays => &mut self.joined_on,
+                NumberField::Score | NumberField::Level => &mut self.figures,
+            },
+            Test::Activity { .. } => &mut self.figures,
+            Test::Flag(flag) => match flag {
+                Flag::Contractor => &mut self.contractor,
+                Flag::Leader => &mut self.leader,
+            },
+        };
+        *field = true;
     }
 }

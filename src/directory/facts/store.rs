@@ -5,26 +5,39 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use hutong_model::{CompanyId, Platform, Timestamp};
 
-use super::{Figure, PersonFacts};
+use super::{Figure, Needs, PersonFacts};
 use crate::directory::PersonId;
-use crate::segment::{Activity, Dept};
-use crate::store::{Query, Row, StoreError, Tx};
+use crate::segment::{Activity, Dept, Expr};
+use crate::store::{FromColumn, Query, Row, StoreError, Tx};
 
 /// All active people of a company, in the order of their ids. Six statements whatever their number;
 /// about 0.5 KiB of memory per person.
 pub async fn all(tx: &mut Tx, company: &CompanyId) -> Result<Vec<PersonFacts>, StoreError> {
-    read(tx, company, None).await
+    read(tx, company, None, Needs::ALL).await
 }
 
-/// One person, when active: what [`all`] would say of them, at the cost of one.
-pub async fn one(tx: &mut Tx, company: &CompanyId, person: &PersonId) -> Result<Vec<PersonFacts>, StoreError> {
-    read(tx, company, Some(person)).await
+/// Like [`all`], or of one person, with the facts that a condition asks for; the others stay empty, as
+/// does the name, and there is no order. With `words` name, departments and order are there as well.
+pub async fn for_condition(
+    tx: &mut Tx,
+    company: &CompanyId,
+    condition: &Expr,
+    only: Option<&PersonId>,
+    words: bool,
+) -> Result<Vec<PersonFacts>, StoreError> {
+    let mut needs = Needs {
+        words,
+        departments: words,
+        ..Needs::default()
+    };
+    needs.ask(condition);
+    read(tx, company, only, needs).await
 }
 
 /// A statement about everybody, or about one person: the `WHERE` then names the person too.
-fn about<'q>(tx: &'q mut Tx, sql: &'static str, company: &CompanyId, only: Option<&PersonId>) -> Query<'q> {
+fn about<'q>(tx: &'q mut Tx, sql: &str, company: &CompanyId, only: Option<&PersonId>) -> Query<'q> {
     let Some(person) = only else {
-        return tx.query(sql).bind(company);
+        return tx.query(sql.to_owned()).bind(company);
     };
     let one = match sql.contains("p.active = TRUE") {
         true => sql.replace("p.active = TRUE", "p.active = TRUE AND p.id = $2"),
@@ -33,30 +46,69 @@ fn about<'q>(tx: &'q mut Tx, sql: &'static str, company: &CompanyId, only: Optio
     tx.query(one).bind(company).bind(person.as_str())
 }
 
-async fn read(tx: &mut Tx, company: &CompanyId, only: Option<&PersonId>) -> Result<Vec<PersonFacts>, StoreError> {
-    const PEOPLE: &str = "SELECT p.id, p.name, p.employee_no, p.title, p.office, p.joined_on, p.contractor, \
-         d.name AS department_name FROM person p LEFT JOIN department d ON d.id = p.department \
-         WHERE p.company = $1 AND p.active = TRUE ORDER BY p.id";
-    let rows = about(tx, PEOPLE, company, only).all().await?;
+/// Every value of every row costs: what is not needed is not asked for.
+fn people_sql(needs: Needs) -> String {
+    let mut sql = "SELECT p.id AS id".to_owned();
+    let columns = [
+        (needs.words, "p.name AS name"),
+        (needs.words, "d.name AS department_name"),
+        (needs.employee_no, "p.employee_no AS employee_no"),
+        (needs.title, "p.title AS title"),
+        (needs.office, "p.office AS office"),
+        (needs.joined_on, "p.joined_on AS joined_on"),
+        (needs.contractor, "p.contractor AS contractor"),
+    ];
+    for (_, column) in columns.iter().filter(|(needed, _)| *needed) {
+        sql.push_str(", ");
+        sql.push_str(column);
+    }
+    sql.push_str(" FROM person p");
+    if needs.words {
+        sql.push_str(" LEFT JOIN department d ON d.id = p.department");
+    }
+    sql.push_str(" WHERE p.company = $1 AND p.active = TRUE");
+    if needs.words {
+        sql.push_str(" ORDER BY p.id");
+    }
+    sql
+}
+
+fn if_read<T: FromColumn>(needed: bool, row: &Row, column: &str) -> Result<Option<T>, StoreError>
+where
+    Option<T>: FromColumn,
+{
+    match needed {
+        true => row.get(column),
+        false => Ok(None),
+    }
+}
+
+async fn read(
+    tx: &mut Tx,
+    company: &CompanyId,
+    only: Option<&PersonId>,
+    needs: Needs,
+) -> Result<Vec<PersonFacts>, StoreError> {
+    let rows = about(tx, &people_sql(needs), company, only).all().await?;
     let mut people = Vec::with_capacity(rows.len());
     let mut index = HashMap::with_capacity(rows.len());
     for row in &rows {
         let id: String = row.get("id")?;
-        let joined: Option<String> = row.get("joined_on")?;
+        let joined: Option<String> = if_read(needs.joined_on, row, "joined_on")?;
         index.insert(id.clone(), people.len());
         people.push(PersonFacts {
             id: PersonId::parse(&id).ok_or_else(|| StoreError::Broken("id is not a person id".to_owned()))?,
-            name: row.get("name")?,
-            employee_no: row.get("employee_no")?,
-            title: row.get("title")?,
-            office: row.get("office")?,
-            department_name: row.get("department_name")?,
+            name: if_read(needs.words, row, "name")?.unwrap_or_default(),
+            employee_no: if_read(needs.employee_no, row, "employee_no")?,
+            title: if_read(needs.title, row, "title")?,
+            office: if_read(needs.office, row, "office")?,
+            department_name: if_read(needs.words, row, "department_name")?,
             departments: Vec::new(),
             tags: Vec::new(),
             interests: Vec::new(),
             platforms: Vec::new(),
             joined_on: joined.and_then(|d| NaiveDate::parse_from_str(&d, "%Y-%m-%d").ok()),
-            contractor: row.get("contractor")?,
+            contractor: if_read(needs.contractor, row, "contractor")?,
             leader: None,
             score: None,
             level: None,
@@ -65,28 +117,32 @@ async fn read(tx: &mut Tx, company: &CompanyId, only: Option<&PersonId>) -> Resu
     }
     drop(rows);
     type Into = fn(&mut PersonFacts, String);
-    let lists: [(&'static str, Into); 4] = [
+    let lists: [(bool, &'static str, Into); 4] = [
         (
+            needs.departments,
             "SELECT l.person, l.department AS value FROM person_department l JOIN person p ON p.id = l.person \
              WHERE p.company = $1 AND p.active = TRUE ORDER BY l.person, l.department",
             |p, v| p.departments.push(v),
         ),
         (
+            needs.platforms,
             "SELECT DISTINCT person, platform AS value FROM identity WHERE company = $1 ORDER BY person, platform",
             |p, v| p.platforms.push(v),
         ),
         (
+            needs.tags,
             "SELECT l.person, l.tag AS value FROM person_tag l JOIN person p ON p.id = l.person \
              WHERE p.company = $1 AND p.active = TRUE ORDER BY l.person, l.tag",
             |p, v| p.tags.push(v),
         ),
         (
+            needs.interests,
             "SELECT l.person, l.interest AS value FROM person_interest l JOIN person p ON p.id = l.person \
              WHERE p.company = $1 AND p.active = TRUE ORDER BY l.person, l.interest",
             |p, v| p.interests.push(v),
         ),
     ];
-    for (sql, into) in lists {
+    for (_, sql, into) in lists.into_iter().filter(|(needed, ..)| *needed) {
         for row in about(tx, sql, company, only).all().await? {
             let person: String = row.get("person")?;
             if let Some(facts) = index.get(&person).and_then(|i| people.get_mut(*i)) {
@@ -96,7 +152,10 @@ async fn read(tx: &mut Tx, company: &CompanyId, only: Option<&PersonId>) -> Resu
     }
     const FIGURES: &str = "SELECT f.person, f.field, f.value FROM person_fact f JOIN person p ON p.id = f.person \
          WHERE p.company = $1 AND p.active = TRUE";
-    let figures = about(tx, FIGURES, company, only).all().await?;
+    let figures = match needs.figures {
+        true => about(tx, FIGURES, company, only).all().await?,
+        false => Vec::new(),
+    };
     for row in &figures {
         let (person, field): (String, String) = (row.get("person")?, row.get("field")?);
         let value: i64 = row.get("value")?;
@@ -110,6 +169,9 @@ async fn read(tx: &mut Tx, company: &CompanyId, only: Option<&PersonId>) -> Resu
                 _ => {}
             }
         }
+    }
+    if !needs.leader {
+        return Ok(people);
     }
     let leaders = tx
         .query("SELECT leader FROM department WHERE company = $1 AND active = TRUE AND leader IS NOT NULL")

@@ -206,7 +206,8 @@ pub(super) async fn set_owner(
     Ok(store::record(ctx.tx(), key, record, why, now).await?)
 }
 
-async fn create(
+/// Makes a group with its first members; the rest is added when it is there.
+pub(super) async fn create(
     ctx: &mut Ctx,
     rule: &GroupRule,
     world: &World,
@@ -259,7 +260,7 @@ async fn create(
         members,
         description: None,
     };
-    let part = format!("create:{}", change.department);
+    let part = format!("create:{}:{}", rule.id, change.department);
     ctx.emit_tracked(&part, &rule.app, DeliveryClass::Once, action, tag.json()?)?;
     Ok(())
 }

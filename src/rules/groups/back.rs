@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hutong_model::{Ability, Message};
+use hutong_model::Ability;
 
 use super::config::GroupRule;
 use super::plan::{Alone, Plan};
+use super::sources::store as whom;
 use super::store::{self, Run};
 use super::undo::{Entry, Kept, Now, way_back};
 use super::world::{self, World};
-use super::{plan_lines, refuse, refuse_inability};
+use super::{lines, refuse, refuse_inability};
 use crate::commands::{AnswerPlace, Asker};
 use crate::rules::{Ctx, RuleError};
 use crate::text::Lang;
@@ -51,7 +52,7 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule, run: Run, lang: Lang) -> Resu
     refuse_old(ctx, &run, lang)?;
     let (company, platform) = world::home(ctx, rule)?;
     let (_, root) = world::root_of(ctx, &mut world::Trees::default(), rule).await?;
-    let accounts = store::accounts(ctx.tx(), &company, platform).await?;
+    let accounts = whom::accounts(ctx.tx(), &company, platform).await?;
     let entries = store::entries(ctx.tx(), &run).await?;
     let pending = entries.iter().filter(|e| e.done.is_none()).count();
     if pending > 0 && ctx.now().since(run.at) < PENDING {
@@ -124,23 +125,18 @@ pub async fn show(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, run: Run, alon
         rule: rule.id.clone(),
         code: run.code.clone(),
     };
-    let mut message = Message::card(title.in_lang(lang)).line(Say::UndoOf { at, by: actor }.in_lang(lang));
-    for line in plan_lines(&world, lang) {
-        message = message.line(line);
-    }
+    let mut last = Vec::new();
     if !world.plan.is_empty() {
         let code = world.code(&rule.id);
         let now = ctx.now();
         store::show_undo(ctx.tx(), &rule.id, &code, &run.id, now).await?;
-        message = message.line(Say::UndoPauses.in_lang(lang));
-        if world.plan.needs_second(alone) {
-            message = message.line(Say::SecondNeeded.in_lang(lang));
-        }
-        let say = Say::ToApply {
+        last.push(Say::UndoPauses);
+        last.extend(world.plan.needs_second(alone).then_some(Say::SecondNeeded));
+        last.push(Say::ToApply {
             rule: rule.id.clone(),
             code,
-        };
-        message = message.line(say.in_lang(lang));
+        });
     }
+    let message = lines::way_back(title, Say::UndoOf { at, by: actor }, &world, &last, lang);
     ctx.answer(asker, AnswerPlace::Private, message)
 }

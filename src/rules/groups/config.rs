@@ -33,7 +33,7 @@ pub struct GroupRule {
     pub into: Option<String>,
     /// Other rules whose people go into the first group of this one.
     pub feeders: Vec<Source>,
-    /// Name of a group; `{dept}`, `{segment}`, `{no}` and `{company}` are filled in.
+    /// Name of a group; `{dept}`, `{parent}`, `{segment}`, `{no}` and `{company}` are filled in.
     pub name: String,
     /// So many members, and the next ones go into a further group; 0: nine tenths of what the
     /// platform allows.
@@ -180,6 +180,7 @@ impl Section for GroupRule {
         let depth = inner_depth.unwrap_or(depth);
         let department = inner_department.or(outer);
         let (id, app): (String, AppId) = (id?, app?);
+        // Into itself is what a rule does anyway.
         let into = into.filter(|rule| *rule != id);
         let department = match (department, &segment) {
             (None, None) => Some(reader.text("department").length(1..=60).get()?),
@@ -191,7 +192,7 @@ impl Section for GroupRule {
             reader.wrong("name", Wrong::new(what, "use {dept} in the name, or depth = 0"));
             return None;
         }
-        if own && department.is_none() && name.contains("{dept}") {
+        if own && department.is_none() && (name.contains("{dept}") || name.contains("{parent}")) {
             let what = "a group of a segment has no department to be named after";
             let hint = "use {segment}, for example \"{segment}·交流群\"";
             reader.wrong("name", Wrong::new(what, hint));
@@ -208,7 +209,11 @@ impl Section for GroupRule {
         // Two rules that make a group of the same name make two groups that nobody can tell apart.
         if own {
             let mut whose = String::new();
-            for (mark, value) in [("{dept}", &department), ("{segment}", &segment)] {
+            for (mark, value) in [
+                ("{dept}", &department),
+                ("{parent}", &department),
+                ("{segment}", &segment),
+            ] {
                 if name.contains(mark) {
                     whose.push_str(value.as_deref().unwrap_or_default());
                     whose.push('\n');
@@ -253,6 +258,58 @@ impl Section for GroupRule {
     }
 }
 
+/// What is wrong with `into`: the number of the rule, from 0, and why. One that names no rule has
+/// been told when it was read.
+pub fn wrong_feeds(rules: &[GroupRule]) -> Vec<(usize, Wrong)> {
+    let next = |rule: &GroupRule| {
+        let into = rule.into.as_ref()?;
+        rules.iter().position(|r| r.id == *into)
+    };
+    let mut wrong = Vec::new();
+    let mut told: Vec<usize> = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let Some(target) = next(rule).and_then(|n| rules.get(n)) else {
+            continue;
+        };
+        if target.app != rule.app {
+            let what = format!(
+                "rule {:?} has the app {:?}, and {:?} has {:?}: people of one app cannot join a group of another",
+                rule.id,
+                rule.app.as_str(),
+                target.id,
+                target.app.as_str()
+            );
+            let hint = "give both rules the same app, or remove into so that this rule has a group of its own";
+            wrong.push((at, Wrong::new(what, hint)));
+        }
+        // A ring is told once, at its first rule.
+        let mut ring = vec![at];
+        let mut way = next(rule);
+        while let Some(n) = way.filter(|n| !ring.contains(n)) {
+            ring.push(n);
+            way = rules.get(n).and_then(next);
+        }
+        if way == Some(at) && !told.contains(&at) {
+            let mut names: Vec<&str> = ring
+                .iter()
+                .filter_map(|n| rules.get(*n))
+                .map(|r| r.id.as_str())
+                .collect();
+            names.push(&rule.id);
+            let what = format!(
+                "the rules {} lead in a ring, so none of them has a group",
+                names.join(" -> ")
+            );
+            wrong.push((
+                at,
+                Wrong::new(what, "remove into from the rule that is to have the group"),
+            ));
+            told.extend(ring);
+        }
+    }
+    wrong
+}
+
 /// Gives rules the conditions of their segments, and groups the rules that feed them.
 pub fn link(rules: &mut [GroupRule], segments: &[Segment]) {
     for segment in rules.iter_mut().filter_map(|r| r.source.segment.as_mut()) {
@@ -262,7 +319,7 @@ pub fn link(rules: &mut [GroupRule], segments: &[Segment]) {
     }
     let mut feeds: Vec<(String, Source)> = Vec::new();
     for rule in rules.iter() {
-        // A rule may feed one that feeds another; a ring of rules feeds nobody.
+        // A rule may feed one that feeds another. A ring is refused before; here it ends the search.
         let mut seen = vec![rule.id.as_str()];
         let mut at = rule;
         while let Some(next) = at.into.as_ref().and_then(|id| rules.iter().find(|r| r.id == *id)) {
@@ -286,14 +343,14 @@ pub fn link(rules: &mut [GroupRule], segments: &[Segment]) {
 /// Only known placeholders stand between braces.
 fn template(text: String) -> Result<String, Wrong> {
     let mut rest = text.clone();
-    for mark in ["{dept}", "{segment}", "{no}", "{company}"] {
+    for mark in ["{dept}", "{parent}", "{segment}", "{no}", "{company}"] {
         rest = rest.replace(mark, "");
     }
     match rest.contains(['{', '}']) {
         false => Ok(text),
         true => Err(Wrong::new(
             format!("{text:?} has a placeholder that is not known"),
-            "use {dept}, {segment}, {no} and {company}, for example \"{dept}·技术交流\"",
+            "use {dept}, {parent}, {segment}, {no} and {company}, for example \"{dept}·技术交流\"",
         )),
     }
 }

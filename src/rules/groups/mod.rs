@@ -9,7 +9,9 @@
 mod apply;
 mod back;
 mod budget;
+mod full;
 mod grace;
+mod lines;
 pub mod order;
 mod own;
 mod people;
@@ -44,8 +46,8 @@ use crate::text::groups::{Say, Started};
 
 pub use back::run_of;
 use config::GroupRule;
+use lines::{plan_lines, some_names};
 pub use plan::Alone;
-use plan::Plan;
 use world::World;
 
 pub const NAME: &str = "groups";
@@ -53,10 +55,6 @@ pub const NAME: &str = "groups";
 /// Four times an hour.
 const RECONCILE: &str = "7,22,37,52 * * * *";
 const OPERATORS: &[Role] = &[Role::Operator];
-/// Names in a line of the preview.
-const NAMES_SHOWN: usize = 3;
-/// Things left alone that the way back names.
-const KEPT_SHOWN: usize = 6;
 /// Operators who are asked to confirm.
 const ASKED: usize = 5;
 
@@ -437,6 +435,9 @@ impl Rule for Groups {
             if rule_company(ctx, rule)? != click.asker.person.company {
                 return Err(refuse(&Say::NotYours, click.asker.lang));
             }
+            if click.verb == own::LEAVE {
+                return own::leave_by_button(ctx, rule, &click.asker, id).await;
+            }
             require(ctx, rule, &click.asker.person.id, click.asker.lang).await?;
             if click.verb == apply::AGAIN {
                 return make_again(ctx, rule, &click.asker, id).await;
@@ -459,112 +460,6 @@ async fn require(ctx: &mut Ctx, rule: &GroupRule, person: &PersonId, lang: Lang)
         Allowed::Yes(_) => Ok(()),
         Allowed::Elsewhere(_) | Allowed::No(_) => Err(refuse(&Say::NotYours, lang)),
     }
-}
-
-fn some_names<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    let all: Vec<&str> = names.collect();
-    let mut text = all.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join("、");
-    if all.len() > NAMES_SHOWN {
-        text.push('…');
-    }
-    text
-}
-
-fn kept_line(kept: &undo::Kept, world: &World, lang: Lang) -> String {
-    let name = match &kept.item {
-        undo::Item::Person(id) => world.names.get(id).map_or("?", String::as_str),
-        undo::Item::Group(name) => name,
-    };
-    Say::KeptItem {
-        name: name.to_owned(),
-        why: kept.why,
-    }
-    .in_lang(lang)
-}
-
-/// What a plan says, a line each.
-fn plan_lines(world: &World, lang: Lang) -> Vec<String> {
-    let plan: &Plan = &world.plan;
-    let person = |id: &PersonId| world.names.get(id).map_or("?", String::as_str);
-    let mut says = Vec::new();
-    let (creates, renames) = (plan.creates().count(), plan.renames().count());
-    if creates > 0 {
-        says.push(Say::Create {
-            count: creates,
-            names: some_names(plan.creates().map(|c| c.name.as_str())),
-        });
-    }
-    if renames > 0 {
-        says.push(Say::Rename {
-            count: renames,
-            names: some_names(plan.renames().map(|c| c.name.as_str())),
-        });
-    }
-    if plan.added().next().is_some() {
-        says.push(Say::Add {
-            count: plan.added().count(),
-            names: some_names(plan.added().map(person)),
-        });
-    }
-    if plan.removed().next().is_some() {
-        says.push(Say::Remove {
-            count: plan.removed().count(),
-            names: some_names(plan.removed().map(person)),
-        });
-    }
-    let owners = plan.changes.iter().filter(|c| c.new_owner.is_some()).count();
-    if owners > 0 {
-        says.push(Say::NewOwners(owners));
-    }
-    if plan.disbands().next().is_some() {
-        says.push(Say::Disband {
-            count: plan.disbands().count(),
-            names: some_names(plan.disbands().map(|c| c.name.as_str())),
-        });
-    }
-    if !plan.grace.is_empty() {
-        says.push(Say::GraceBegins {
-            count: plan.grace.len(),
-            names: some_names(plan.grace.iter().map(|(_, p)| person(p))),
-        });
-    }
-    if says.is_empty() {
-        says.push(match &world.back {
-            None => Say::NothingToDo,
-            Some(_) => Say::NothingToUndo,
-        });
-    }
-    if let Some(back) = world.back.as_ref().filter(|b| !b.kept.is_empty()) {
-        let told: Vec<String> = back.kept.iter().map(|k| kept_line(k, world, lang)).collect();
-        says.push(Say::Kept {
-            count: told.len(),
-            items: told.iter().take(KEPT_SHOWN).cloned().collect::<Vec<_>>().join("、"),
-            more: told.len().saturating_sub(KEPT_SHOWN),
-        });
-    }
-    if !plan.no_owner.is_empty() {
-        says.push(Say::NoOwner {
-            count: plan.no_owner.len(),
-            names: some_names(plan.no_owner.iter().map(String::as_str)),
-        });
-    }
-    for (list, say) in [(&plan.blocked, true), (&plan.taken, false)] {
-        let (count, names) = (list.len(), some_names(list.iter().map(String::as_str)));
-        match (count, say) {
-            (0, _) => {}
-            (_, true) => says.push(Say::Blocked { count, names }),
-            (_, false) => says.push(Say::Taken { count, names }),
-        }
-    }
-    let rest = [
-        (plan.too_small.len(), Say::TooSmall as fn(usize) -> Say),
-        (world.unreachable, Say::Unreachable),
-        (plan.stay_out, Say::StayOut),
-        (plan.in_grace, Say::InGrace),
-        (plan.orphans, Say::Orphans),
-    ];
-    says.extend(rest.into_iter().filter(|(n, _)| *n > 0).map(|(n, say)| say(n)));
-    says.iter().map(|s| s.in_lang(lang)).collect()
 }
 
 fn refuse_nobody(rule: &GroupRule, world: &World, lang: Lang) -> Result<(), RuleError> {
@@ -606,28 +501,20 @@ async fn preview(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, alone: Alone) -
     let world = world::look(ctx, rule).await?;
     refuse_nobody(rule, &world, asker.lang)?;
     refuse_inability(ctx, &world, asker.lang)?;
-    let mut message = Message::card(Say::PreviewTitle(rule.id.clone()).in_lang(asker.lang));
-    for line in plan_lines(&world, asker.lang) {
-        message = message.line(line);
-    }
-    if !world.plan.is_empty() {
-        let code = world.code(&rule.id);
-        let needed = match fresh_until(ctx, rule).await? {
-            Some(at) => Some(Say::Fresh(ctx.local(at).format("%m-%d %H:%M").to_string())),
+    let fresh = fresh_until(ctx, rule).await?;
+    let fresh = fresh.map(|at| ctx.local(at).format("%m-%d %H:%M").to_string());
+    let tail = lines::Tail {
+        second: match fresh {
+            Some(until) => Some(Say::Fresh(until)),
             None => world.plan.needs_second(alone).then_some(Say::SecondNeeded),
-        };
-        if let Some(say) = needed {
-            message = message.line(say.in_lang(asker.lang));
-        }
-        if let Some(say) = takes(ctx, &world).await? {
-            message = message.line(say.in_lang(asker.lang));
-        }
-        let say = Say::ToApply {
+        },
+        takes: takes(ctx, &world).await?,
+        apply: Say::ToApply {
             rule: rule.id.clone(),
-            code,
-        };
-        message = message.line(say.in_lang(asker.lang));
-    }
+            code: world.code(&rule.id),
+        },
+    };
+    let message = lines::preview(&rule.id, &world, tail, asker.lang);
     ctx.answer(asker, AnswerPlace::Private, message)
 }
 
@@ -686,15 +573,7 @@ async fn ask_second(
             .as_deref()
             .and_then(Lang::parse)
             .unwrap_or(ctx.env().lang);
-        let mut message = Message::card(Say::ApprovalTitle { rule: rule.id.clone() }.in_lang(lang)).line(
-            Say::ApprovalAsk {
-                author: asker.person.name.clone(),
-            }
-            .in_lang(lang),
-        );
-        for line in plan_lines(world, lang) {
-            message = message.line(line);
-        }
+        let message = lines::approval(&rule.id, &asker.person.name, world, lang);
         let args = vec![id.clone(), rule.id.clone()];
         let only = Who::Only(person);
         let yes = ctx.button(

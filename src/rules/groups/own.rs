@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use hutong_model::{Ability, Message};
 
 use super::config::GroupRule;
+use super::people::Seat;
 use super::plan::Claim;
 use super::split::base_of;
 use super::store::{self, Chat, Why};
 use super::world::{self, Trees};
-use super::{Groups, apply, people, refuse};
-use crate::commands::{AnswerPlace, Call};
+use super::{Groups, apply, full, people, refuse};
+use crate::commands::{AnswerPlace, Asker, Call};
 use crate::rules::{Ctx, RuleError};
 use crate::text::groups::Say;
+
+/// The verb of the button that takes somebody out of an optional group.
+pub(super) const LEAVE: &str = "leave";
 
 /// The group that is meant, by its name or by the id of its rule, among those of the rules of the
 /// asker's company and platform.
@@ -60,7 +64,11 @@ pub(super) async fn join(groups: &Groups, ctx: &mut Ctx, call: &Call) -> Result<
     // Back to the group that they left, or to the first with room.
     let chat = match left {
         Some(left) => store::chat(ctx.tx(), &rule.id, &left.department).await?,
-        None => people::place_for(ctx, rule, &key, &asker.person.id).await?,
+        None => match people::place_for(ctx, rule, &key, &asker.person.id).await? {
+            Seat::Free(chat) => Some(chat),
+            Seat::Taken | Seat::Waiting => None,
+            Seat::None => return join_next(ctx, rule, call, &chat, &key).await,
+        },
     };
     let inside = match chat.as_ref().and_then(|c| Some((c.app.clone(), c.chat.clone()?))) {
         Some((app, id)) => ctx.directory().is_member(&app, &id, &asker.person.id).await?,
@@ -84,6 +92,43 @@ pub(super) async fn join(groups: &Groups, ctx: &mut Ctx, call: &Call) -> Result<
     ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))
 }
 
+/// The groups are full: the next one opens where that goes without a plan.
+async fn join_next(ctx: &mut Ctx, rule: &GroupRule, call: &Call, chat: &Chat, key: &str) -> Result<(), RuleError> {
+    let (asker, lang) = (&call.asker, call.asker.lang);
+    let held = store::paused(ctx.tx(), &rule.id).await? || super::fresh_until(ctx, rule).await?.is_some();
+    let mut told = people::Told::default();
+    if !rule.auto || held || !full::open_for(ctx, rule, key, &mut told).await? {
+        let say = Say::Full {
+            group: chat.name.clone(),
+            rule: rule.id.clone(),
+        };
+        return Err(refuse(&say, lang));
+    }
+    told.tell(ctx).await?;
+    let say = Say::Joining(chat.name.clone());
+    ctx.answer(asker, AnswerPlace::Private, Message::text(say.in_lang(lang)))
+}
+
+/// The button on the card that says why somebody was added.
+pub(super) async fn leave_by_button(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    asker: &Asker,
+    department: &str,
+) -> Result<(), RuleError> {
+    let Some(chat) = store::chat(ctx.tx(), &rule.id, department).await? else {
+        return Err(refuse(&Say::NotInside(rule.id.clone()), asker.lang));
+    };
+    let inside = match &chat.chat {
+        Some(id) => ctx.directory().is_member(&chat.app, id, &asker.person.id).await?,
+        None => false,
+    };
+    match inside {
+        true => leave_chat(ctx, rule, asker, chat).await,
+        false => Err(refuse(&Say::NotInside(chat.name), asker.lang)),
+    }
+}
+
 pub(super) async fn leave(groups: &Groups, ctx: &mut Ctx, call: &Call) -> Result<(), RuleError> {
     let (asker, lang) = (&call.asker, call.asker.lang);
     let typed = call.text("group").unwrap_or_default().to_owned();
@@ -102,6 +147,12 @@ pub(super) async fn leave(groups: &Groups, ctx: &mut Ctx, call: &Call) -> Result
     let Some(chat) = inside else {
         return Err(refuse(&Say::NotInside(typed), lang));
     };
+    leave_chat(ctx, rule, asker, chat).await
+}
+
+/// They are in it, and go for good where that is theirs to say.
+async fn leave_chat(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker, chat: Chat) -> Result<(), RuleError> {
+    let lang = asker.lang;
     if !rule.optional {
         return Err(refuse(&Say::Mandatory(chat.name), lang));
     }

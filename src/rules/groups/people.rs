@@ -2,25 +2,30 @@
 //! into a department.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use hutong_model::{Ability, Action, AppId, ChatId, DeliveryClass, Event, Mention, Message, UserId};
+use hutong_model::{Ability, Action, AppId, ButtonStyle, ChatId, DeliveryClass, Event, Mention, Message, UserId};
 
 use super::config::GroupRule;
 use super::plan::{Alone, Claim, Plan};
 use super::split::{self, base_of};
 use super::store::{self, Chat, Key, Why};
 use super::world::{self, Trees};
-use super::{apply, grace, succession, to};
+use super::{apply, full, grace, own, succession, to};
 use crate::directory::PersonId;
-use crate::rules::{Ctx, RuleError};
+use crate::rules::{Ctx, RuleError, Who};
 use crate::schedule::Workdays;
 use crate::text::Lang;
 use crate::text::groups::Say;
 
 /// More people than this come into one group only by a plan that somebody has looked at.
-const MAX_AUTO: usize = 20;
+pub(super) const MAX_AUTO: usize = 20;
 /// More people than this are told in their groups, not one by one.
 const MAX_TOLD: usize = 20;
+/// Buttons on the card that says why: one for each optional group, so many at most.
+const MAX_BUTTONS: usize = 4;
+/// So long they take somebody out; the command does so at any time.
+const LEAVE_VALID: Duration = Duration::from_secs(30 * 86_400);
 /// The actor of changes that nobody asked for.
 pub(super) const SYSTEM: &str = "system";
 
@@ -199,10 +204,19 @@ async fn remove_leaver(
     Ok(())
 }
 
+/// A group that somebody was added to.
+#[derive(Debug)]
+struct Place {
+    name: String,
+    rule: String,
+    department: String,
+    optional: bool,
+}
+
 /// People who were added, and to which groups: each is told once, whatever the number of rules.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    by_person: BTreeMap<(AppId, PersonId), Vec<(String, bool)>>,
+    by_person: BTreeMap<(AppId, PersonId), Vec<Place>>,
     by_chat: BTreeMap<(AppId, ChatId), usize>,
 }
 
@@ -210,7 +224,12 @@ impl Told {
     pub(super) fn add(&mut self, rule: &GroupRule, chat: &Chat, person: &PersonId) {
         let key = (chat.app.clone(), person.clone());
         let groups = self.by_person.entry(key).or_default();
-        groups.push((chat.name.clone(), rule.optional));
+        groups.push(Place {
+            name: chat.name.clone(),
+            rule: chat.rule.clone(),
+            department: chat.department.clone(),
+            optional: rule.optional,
+        });
         if let Some(id) = &chat.chat {
             *self.by_chat.entry((chat.app.clone(), id.clone())).or_default() += 1;
         }
@@ -256,18 +275,36 @@ impl Told {
                 continue;
             };
             let own = found.language.as_deref().and_then(Lang::parse);
-            let names: Vec<&str> = groups.iter().map(|(name, _)| name.as_str()).collect();
+            let lang = own.unwrap_or(ctx.env().lang);
+            let names: Vec<&str> = groups.iter().map(|g| g.name.as_str()).collect();
             let say = Say::YouWereAdded {
                 dept: found.department_name,
                 groups: names.join("、"),
-                optional: groups
-                    .iter()
-                    .find(|(_, optional)| *optional)
-                    .map(|(name, _)| name.clone()),
+                optional: groups.iter().find(|g| g.optional).map(|g| g.name.clone()),
             };
-            let text = Message::text(say.in_lang(own.unwrap_or(ctx.env().lang)));
-            ctx.tell(&format!("why:{app}:{person}"), &app, &person, DeliveryClass::Once, text)
-                .await?;
+            let mut message = Message::card(Say::AddedTitle.in_lang(lang)).line(say.in_lang(lang));
+            let mut buttons = Vec::new();
+            for group in groups.iter().filter(|g| g.optional).take(MAX_BUTTONS) {
+                buttons.push(ctx.button(
+                    Say::LeaveButton(group.name.clone()).in_lang(lang),
+                    own::LEAVE,
+                    vec![group.department.clone(), group.rule.clone()],
+                    ButtonStyle::Normal,
+                    Who::Only(&person),
+                    LEAVE_VALID,
+                )?);
+            }
+            if !buttons.is_empty() {
+                message = message.buttons(buttons);
+            }
+            ctx.tell(
+                &format!("why:{app}:{person}"),
+                &app,
+                &person,
+                DeliveryClass::Once,
+                message,
+            )
+            .await?;
         }
         Ok(())
     }
@@ -318,38 +355,60 @@ pub(super) async fn newcomer(
             if booked {
                 continue;
             }
-            if let Some(chat) = place_for(ctx, rule, &key, &person.id).await? {
-                add_one(ctx, &chat, &person.id, &accounts).await?;
-                told.add(rule, &chat, &person.id);
+            match place_for(ctx, rule, &key, &person.id).await? {
+                Seat::Free(chat) => {
+                    add_one(ctx, &chat, &person.id, &accounts).await?;
+                    told.add(rule, &chat, &person.id);
+                }
+                Seat::None => {
+                    full::open_for(ctx, rule, &key, &mut told).await?;
+                }
+                Seat::Taken | Seat::Waiting => {}
             }
         }
     }
     told.tell(ctx).await
 }
 
-/// The group among siblings that somebody new comes into: none when they are in one, or when all
-/// are full: a plan makes the next one.
+/// Where somebody new comes into a group and its siblings.
+pub(super) enum Seat {
+    /// The first group with room.
+    Free(Chat),
+    /// They are in one of them.
+    Taken,
+    /// No group was made yet, or the next one is being made.
+    Waiting,
+    /// All are full.
+    None,
+}
+
 pub(super) async fn place_for(
     ctx: &mut Ctx,
     rule: &GroupRule,
     key: &str,
     person: &PersonId,
-) -> Result<Option<Chat>, RuleError> {
+) -> Result<Seat, RuleError> {
     let limit = ctx.caps(&rule.app).map_or(0, |c| c.limits.chat_members);
     let capacity = split::capacity(rule.split_over, limit);
-    let mut free = None;
+    let (mut free, mut some, mut open) = (None, false, false);
     for chat in store::siblings(ctx.tx(), &rule.id, key).await? {
         let Some(id) = chat.chat.clone().filter(|_| chat.state == "ready") else {
+            open = true;
             continue;
         };
+        some = true;
         if ctx.directory().is_member(&chat.app, &id, person).await? {
-            return Ok(None);
+            return Ok(Seat::Taken);
         }
         if free.is_none() && store::size(ctx.tx(), &chat.app, &id).await? < capacity {
             free = Some(chat);
         }
     }
-    Ok(free)
+    Ok(match free {
+        Some(chat) => Seat::Free(chat),
+        None if open || !some => Seat::Waiting,
+        None => Seat::None,
+    })
 }
 
 async fn add_one(
@@ -433,5 +492,6 @@ pub(super) async fn reconcile(
             told.add(rule, chat, person);
         }
     }
+    full::open(ctx, rule, &world, None, told).await?;
     Ok(())
 }

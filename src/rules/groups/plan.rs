@@ -160,6 +160,8 @@ pub struct Plan {
     pub blocked: Vec<String>,
     /// Names that a group of another rule has already.
     pub taken: Vec<String>,
+    /// Names that two departments of the rule would give their groups.
+    pub twice: Vec<String>,
 }
 
 /// Compares. The order of `desired` is kept.
@@ -238,8 +240,9 @@ fn adjust(policy: Policy, want: &Desired, have: &Current, plan: &mut Plan) {
         }
     }
     for person in have.members.difference(&want.members) {
-        // Whoever owns the group is there because of that.
-        if owner_there && have.owner.as_ref() == Some(person) {
+        // Whoever owns the group, or is to own it, is there because of that.
+        let owns = (owner_there && have.owner.as_ref() == Some(person)) || change.new_owner.as_ref() == Some(person);
+        if owns {
             continue;
         }
         let stays = policy.grace && !have.gone.contains(person);
@@ -285,18 +288,51 @@ impl Plan {
 
     /// Takes out groups whose name a group of another rule has already.
     pub fn leave_taken(&mut self, names: &BTreeSet<String>) {
-        let taken = |c: &Change| (c.create.is_some() || c.rename) && names.contains(&c.name);
-        let (left, kept) = std::mem::take(&mut self.changes).into_iter().partition(taken);
-        self.changes = kept;
-        let left: Vec<Change> = left;
-        for mut change in left {
-            self.taken.push(change.name.clone());
-            // A group that is there is still looked after, under the name that it has.
-            change.rename = false;
-            if change.create.is_none() && !change.is_empty() {
-                self.changes.push(change);
+        let left = self.leave(|c| names.contains(&c.name));
+        self.taken.extend(left);
+    }
+
+    /// Takes out groups that would have one name: nobody could tell them apart. Who has the name
+    /// already keeps it; of several that would get it none does. A group outside of the rule's reach
+    /// (`desired`) does not count, so that a department that was made anew gets its group.
+    pub fn leave_twice(&mut self, desired: &[Desired], current: &[Current]) {
+        let wanted: HashSet<&str> = desired.iter().map(|d| d.department.as_str()).collect();
+        // A rename that is left out keeps its old name, which may be wanted by another one.
+        loop {
+            let mut held: HashMap<String, usize> = HashMap::new();
+            let mut moving: HashSet<&str> = HashSet::new();
+            for change in self.changes.iter().filter(|c| c.create.is_some() || c.rename) {
+                *held.entry(change.name.clone()).or_default() += 1;
+                moving.insert(&change.department);
             }
+            for group in current {
+                if wanted.contains(group.department.as_str()) && !moving.contains(group.department.as_str()) {
+                    *held.entry(group.name.clone()).or_default() += 1;
+                }
+            }
+            let left = self.leave(|c| held.get(&c.name).is_some_and(|n| *n > 1));
+            if left.is_empty() {
+                break;
+            }
+            self.twice.extend(left);
         }
+        self.twice.sort_unstable();
+        self.twice.dedup();
+    }
+
+    /// Leaves out what gives a group a name that it may not have, and returns those names. A group
+    /// that is there is still looked after, under the name that it has.
+    fn leave(&mut self, bad: impl Fn(&Change) -> bool) -> Vec<String> {
+        let mut names = Vec::new();
+        self.changes.retain_mut(|change| {
+            if !(change.create.is_some() || change.rename) || !bad(change) {
+                return true;
+            }
+            names.push(change.name.clone());
+            change.rename = false;
+            change.create.is_none() && !change.is_empty()
+        });
+        names
     }
 
     pub fn creates(&self) -> impl Iterator<Item = &Change> {
@@ -469,6 +505,15 @@ mod tests {
     }
 
     #[test]
+    fn who_is_to_own_a_group_is_not_taken_out_of_it() {
+        let mut current = have(&[1, 2, 3], &[(1, Claim::In), (2, Claim::In), (3, Claim::In)]);
+        current.owner = None;
+        let plan = keep(want([2, 3]), current);
+        assert_eq!(plan.changes[0].new_owner, Some(person(1)));
+        assert_eq!(plan.removed().count(), 0);
+    }
+
+    #[test]
     fn large_removals_need_a_second_operator() {
         let claims: Vec<(u8, Claim)> = (1..=100).map(|n| (n, Claim::In)).collect();
         let all: Vec<u8> = (1..=100).collect();
@@ -512,6 +557,55 @@ mod tests {
         let later = at("2026-12-04", &current);
         assert_eq!(later.removed().collect::<Vec<_>>(), [&person(3), &person(5)]);
         assert_ne!(first.code("r"), later.code("r"));
+    }
+
+    #[test]
+    fn of_two_groups_with_one_name_the_one_that_has_it_keeps_it() {
+        let at = |department: &str, name: &str| Desired {
+            department: department.into(),
+            name: name.into(),
+            ..want([1, 2])
+        };
+        let there = |department: &str, name: &str| Current {
+            department: department.into(),
+            name: name.into(),
+            ..have(&[1, 2], &[(2, Claim::In)])
+        };
+        let run = |desired: &[Desired], current: &[Current]| {
+            let mut made = plan(policy(ManualMembers::Keep, OnLeave::RemoveNow), desired, current);
+            made.leave_twice(desired, current);
+            let names: Vec<String> = made
+                .changes
+                .iter()
+                .map(|c| format!("{}:{}", c.department, c.name))
+                .collect();
+            (names, made.twice)
+        };
+        let none = (Vec::<String>::new(), vec!["n".to_owned()]);
+        // Neither is there: none is made. One is there: the other is not made, or keeps its name.
+        assert_eq!(run(&[at("a", "n"), at("b", "n")], &[]), none);
+        assert_eq!(run(&[at("a", "n"), at("b", "n")], &[there("a", "n")]), none);
+        assert_eq!(
+            run(&[at("a", "n"), at("b", "n")], &[there("a", "n"), there("b", "m")]),
+            none
+        );
+        // Names that change places do not stand in each other's way ...
+        let swapped = run(&[at("a", "m"), at("b", "n")], &[there("a", "n"), there("b", "m")]);
+        assert_eq!(swapped, (vec!["a:m".to_owned(), "b:n".to_owned()], Vec::new()));
+        // ... unless one of them stays.
+        let chain = run(
+            &[at("a", "m"), at("b", "x"), at("c", "x")],
+            &[there("a", "n"), there("b", "m"), there("c", "x")],
+        );
+        assert_eq!(chain, (Vec::new(), vec!["m".to_owned(), "x".to_owned()]));
+        // A group of a department that is gone stays out of it.
+        let anew = run(&[at("b", "n")], &[there("a", "n")]);
+        assert_eq!(anew, (vec!["b:n".to_owned()], Vec::new()));
+        // Members are looked after all the same.
+        let mut more = at("b", "n");
+        more.members = people([1, 2, 3]);
+        let (names, twice) = run(&[at("a", "n"), more], &[there("a", "n"), there("b", "m")]);
+        assert_eq!((names, twice), (vec!["b:n".to_owned()], vec!["n".to_owned()]));
     }
 
     fn claim() -> impl Strategy<Value = Claim> {

@@ -125,7 +125,7 @@ async fn report(ctx: &mut Ctx, rule: &GroupRule, world: &World, alone: Alone, la
     let groups: Vec<GroupReport> = world.plan.changes.iter().map(group).collect();
     let fresh = world.back.is_none() && fresh_until(ctx, rule).await?.is_some();
     let any = !world.plan.is_empty();
-    let mut summary = plan_lines(world, lang);
+    let mut summary = plan_lines(world, usize::MAX, lang);
     summary.extend(takes(ctx, world).await?.map(|say| say.in_lang(lang)));
     Ok(Report {
         rule: rule.id.clone(),

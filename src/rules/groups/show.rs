@@ -43,7 +43,7 @@ pub(super) async fn show(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Resu
         };
         let mut line = say.in_lang(lang);
         if !chat.detail.is_empty() {
-            line.push_str(&format!(" ({})", chat.detail));
+            line.push_str(&format!(" ({})", Say::Detail(chat.detail.clone()).in_lang(lang)));
         }
         lines.push(line);
     }
@@ -53,7 +53,7 @@ pub(super) async fn show(ctx: &mut Ctx, rule: &GroupRule, asker: &Asker) -> Resu
     let failed: Vec<String> = claims
         .iter()
         .filter(|c| c.claim == Claim::Failed || (c.claim == Claim::In && !c.detail.is_empty()))
-        .map(|c| format!("{}({})", c.name, c.detail))
+        .map(|c| format!("{}({})", c.name, Say::Detail(c.detail.clone()).in_lang(lang)))
         .collect();
     if !failed.is_empty() {
         let say = Say::RuleFailed {

@@ -3,6 +3,8 @@
 //! A group is fed by the rule's own source and by those of other rules (`into`). Somebody is wanted
 //! as long as one of them says so: the last claim that goes takes the person out, not the first.
 
+pub mod store;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use hutong_model::UserId;

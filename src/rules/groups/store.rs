@@ -1,18 +1,17 @@
 //! SQL of the groups rule.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDate;
-use hutong_model::{AppId, ChatId, CompanyId, Platform, Timestamp, UserId};
+use hutong_model::{AppId, ChatId, CompanyId, Timestamp};
 
 use super::plan::Claim;
-use super::sources::People;
 use super::split;
 use super::undo::{Did, Entry};
 use crate::directory::PersonId;
 use crate::store::{Row, StoreError, Tx};
 
-fn person(row: &Row, column: &str) -> Result<PersonId, StoreError> {
+pub(super) fn person(row: &Row, column: &str) -> Result<PersonId, StoreError> {
     let text: String = row.get(column)?;
     PersonId::parse(&text).ok_or_else(|| StoreError::Broken(format!("{column} is not a person id")))
 }
@@ -626,88 +625,6 @@ pub async fn last_change(tx: &mut Tx, rule: &str) -> Result<Option<Timestamp>, S
     row.map(|r| r.get("at")).transpose()
 }
 
-/// The account of everybody on a platform.
-pub async fn accounts(
-    tx: &mut Tx,
-    company: &CompanyId,
-    platform: Platform,
-) -> Result<BTreeMap<PersonId, UserId>, StoreError> {
-    let rows = tx
-        .query(
-            "SELECT i.person AS person, i.user_id AS user_id FROM identity i JOIN person p ON p.id = i.person \
-             WHERE i.company = $1 AND i.platform = $2 AND i.is_main = TRUE AND p.active = TRUE ORDER BY i.user_id",
-        )
-        .bind(company)
-        .bind(platform.as_str())
-        .all()
-        .await?;
-    let mut map = BTreeMap::new();
-    for row in &rows {
-        map.entry(person(row, "person")?).or_insert(row.get("user_id")?);
-    }
-    Ok(map)
-}
-
-/// Everybody of a company, with the departments they stand in; accounts and segments stay empty.
-pub async fn people(tx: &mut Tx, company: &CompanyId) -> Result<People, StoreError> {
-    let rows = tx
-        .query(
-            "SELECT d.department AS department, p.id AS person, p.name AS name, p.contractor AS contractor \
-             FROM person p LEFT JOIN person_department d ON d.person = p.id WHERE p.company = $1 AND p.active = TRUE",
-        )
-        .bind(company)
-        .all()
-        .await?;
-    let mut people = People::default();
-    for row in &rows {
-        let who = person(row, "person")?;
-        let department: Option<String> = row.get("department")?;
-        let contractor: Option<bool> = row.get("contractor")?;
-        if contractor == Some(true) {
-            people.contractors.insert(who.clone());
-        }
-        people.names.insert(who.clone(), row.get("name")?);
-        if let Some(department) = department {
-            people.standing.entry(department).or_default().push(who);
-        }
-    }
-    Ok(people)
-}
-
-/// Whether a person is known to be a contractor.
-pub async fn is_contractor(tx: &mut Tx, who: &PersonId) -> Result<bool, StoreError> {
-    let row = tx
-        .query("SELECT contractor FROM person WHERE id = $1")
-        .bind(who.as_str())
-        .optional()
-        .await?;
-    let known: Option<bool> = row.map_or(Ok(None), |r| r.get("contractor"))?;
-    Ok(known == Some(true))
-}
-
-/// Who leads which department, by row id.
-pub async fn leaders(tx: &mut Tx, company: &CompanyId) -> Result<HashMap<String, PersonId>, StoreError> {
-    let rows = tx
-        .query("SELECT id, leader FROM department WHERE company = $1 AND active = TRUE AND leader IS NOT NULL")
-        .bind(company)
-        .all()
-        .await?;
-    rows.iter().map(|r| Ok((r.get("id")?, person(r, "leader")?))).collect()
-}
-
-/// People with the tag of a deputy.
-pub async fn deputies(tx: &mut Tx, company: &CompanyId) -> Result<HashSet<PersonId>, StoreError> {
-    let rows = tx
-        .query(
-            "SELECT t.person AS person FROM person_tag t JOIN person p ON p.id = t.person \
-             WHERE p.company = $1 AND p.active = TRUE AND t.tag IN ('deputy', '副手')",
-        )
-        .bind(company)
-        .all()
-        .await?;
-    rows.iter().map(|r| person(r, "person")).collect()
-}
-
 /// Who is in the groups of a rule, by key.
 pub async fn members(tx: &mut Tx, rule: &str) -> Result<HashMap<String, BTreeSet<PersonId>>, StoreError> {
     let rows = tx
@@ -762,16 +679,6 @@ pub async fn size(tx: &mut Tx, app: &AppId, chat: &ChatId) -> Result<usize, Stor
         .one()
         .await?;
     Ok(usize::try_from(row.get::<i64>("n")?).unwrap_or_default())
-}
-
-/// The departments a person stands in directly, by row id.
-pub async fn departments_of(tx: &mut Tx, who: &PersonId) -> Result<Vec<String>, StoreError> {
-    let rows = tx
-        .query("SELECT department FROM person_department WHERE person = $1 ORDER BY department")
-        .bind(who.as_str())
-        .all()
-        .await?;
-    rows.iter().map(|r| r.get("department")).collect()
 }
 
 /// A plan that somebody asks for on the command line.

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,6 +178,23 @@ async fn platform(kit: &Kit, done: Done, refuses: &[&str]) -> Vec<Action> {
         }
     }
     seen
+}
+
+/// The action of the first button with this label.
+fn labelled(done: &Done, label: &str) -> Option<String> {
+    let contents = done.actions().into_iter().filter_map(|a| match a {
+        Action::Send { content, .. } | Action::Reply { content, .. } => Some(content),
+        _ => None,
+    });
+    contents.flat_map(|c| c.blocks).find_map(|block| match block {
+        hutong_model::Block::Buttons(list) => list.into_iter().find(|b| b.label == label).map(|b| b.action),
+        _ => None,
+    })
+}
+
+/// The button with which a second operator agrees, when one was asked.
+fn consent(done: &Done) -> Option<String> {
+    labelled(done, "同意执行")
 }
 
 /// What is between `mark` and the next space or line.

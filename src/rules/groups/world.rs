@@ -8,6 +8,7 @@ use hutong_model::{Ability, AppId, CompanyId, Message, Platform, UserId};
 use super::back::Back;
 use super::config::{GroupRule, Owner, Source};
 use super::plan::{Claim, Current, Desired, Plan, Policy, plan};
+use super::sources::store as whom;
 use super::sources::{People, segment_key};
 use super::split;
 use super::store::{self, Chat};
@@ -130,6 +131,13 @@ impl Tree {
         place
     }
 
+    /// The name of the department above; of the topmost one its own.
+    pub fn parent_name(&self, department: &str) -> &str {
+        let own = self.all.get(department);
+        let above = own.and_then(|d| d.parent.as_deref()).and_then(|p| self.all.get(p));
+        above.or(own).map_or("", |d| d.name.as_str())
+    }
+
     /// A department and all above it.
     pub fn upwards<'t>(&'t self, department: &'t str) -> Vec<&'t str> {
         let mut list = Vec::new();
@@ -145,12 +153,35 @@ impl Tree {
     }
 }
 
-/// The name of a group; `{no}` is left for [`split`].
-pub fn group_name(rule: &GroupRule, department: &str, company: &str) -> String {
+/// The name of a group; `{no}` is left for [`split`]. `parent` is the name of the department above,
+/// of the topmost one its own.
+pub fn group_name(rule: &GroupRule, department: &str, parent: &str, company: &str) -> String {
     let segment = rule.source.segment.as_ref().map_or("", |s| s.title.as_str());
-    // The company's name last: it is the admin's text and may hold no placeholder of its own.
-    let name = rule.name.replace("{dept}", department).replace("{segment}", segment);
-    name.replace("{company}", company)
+    let marks = [
+        ("{dept}", department),
+        ("{parent}", parent),
+        ("{segment}", segment),
+        ("{company}", company),
+    ];
+    // From left to right: what is filled in may look like a placeholder and is none.
+    let (mut name, mut rest) = (String::new(), rule.name.as_str());
+    while !rest.is_empty() {
+        let here = marks
+            .iter()
+            .find_map(|(mark, text)| Some((rest.strip_prefix(mark)?, *text)));
+        match (here, rest.chars().next()) {
+            (Some((after, text)), _) => {
+                name.push_str(text);
+                rest = after;
+            }
+            (None, Some(other)) => {
+                name.push(other);
+                rest = rest.get(other.len_utf8()..).unwrap_or_default();
+            }
+            (None, None) => break,
+        }
+    }
+    name
 }
 
 /// Department trees that were read, by company and platform: once an item.
@@ -233,13 +264,42 @@ async fn segment_of(
         )
     })?;
     let today = ctx.local(ctx.now()).date_naive();
-    let everyone = match only {
-        Some(person) => facts::one(ctx.tx(), company, person).await?,
-        None => facts::all(ctx.tx(), company).await?,
-    };
+    let everyone = facts::for_condition(ctx.tx(), company, &segment.condition, only, false).await?;
     let yes = |p: &facts::PersonFacts| p.ask(today, |f| bound.of(f)) == crate::segment::Answer::Yes;
     Ok(everyone.into_iter().filter(yes).map(|p| p.id).collect())
 }
+
+/// The people whom a rule could mean: those of its departments, or everybody where a segment says who.
+async fn people_of(
+    ctx: &mut Ctx,
+    rule: &GroupRule,
+    tree: &Tree,
+    root: Option<&Department>,
+    feeders: &[(&Source, Option<Department>)],
+) -> Result<People, RuleError> {
+    let (company, platform) = home(ctx, rule)?;
+    if std::iter::once(&rule.source)
+        .chain(&rule.feeders)
+        .any(|s| s.segment.is_some())
+    {
+        let mut people = whom::people(ctx.tx(), &company).await?;
+        people.accounts = whom::accounts(ctx.tx(), &company, platform).await?;
+        return Ok(people);
+    }
+    let own = (&rule.source, root, usize::from(rule.depth));
+    let others = feeders.iter().map(|(source, root)| (*source, root.as_ref(), 0));
+    let mut reached = BTreeSet::new();
+    for (source, root, depth) in std::iter::once(own).chain(others) {
+        let depth = if source.include_children { usize::MAX } else { depth };
+        if let Some(root) = root {
+            reached.extend(tree.levels(&root.id, depth).into_iter().map(|d| d.id.as_str()));
+        }
+    }
+    Ok(whom::people_in(ctx.tx(), &company, platform, &reached).await?)
+}
+
+/// Key, name and department of each first group of a rule.
+type Top<'t> = (String, &'t str, Option<&'t str>);
 
 /// Everything about one rule at this moment.
 pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
@@ -250,14 +310,13 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
         };
         return Err(no(ctx, say));
     }
-    let (company, platform) = home(ctx, rule)?;
+    let (company, _) = home(ctx, rule)?;
     let (tree, root) = root_of(ctx, &mut Trees::default(), rule).await?;
-    let mut people = store::people(ctx.tx(), &company).await?;
-    people.accounts = store::accounts(ctx.tx(), &company, platform).await?;
     let mut feeders = Vec::new();
     for source in &rule.feeders {
         feeders.push((source, root_in(ctx, &tree, source)?));
     }
+    let mut people = people_of(ctx, rule, &tree, root.as_ref(), &feeders).await?;
     for source in std::iter::once(&rule.source).chain(&rule.feeders) {
         if let Some(segment) = &source.segment
             && !people.segments.contains_key(&segment.id)
@@ -275,10 +334,9 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
             .or_default()
             .push(group);
     }
-    let owners = Owners::read(ctx, rule, &company, platform, &people.accounts).await?;
     let limit = ctx.caps(&rule.app).map_or(0, |c| c.limits.chat_members);
     let capacity = split::capacity(rule.split_over, limit);
-    let tops: Vec<(String, &str, Option<&str>)> = match (&root, &rule.source.segment) {
+    let tops: Vec<Top<'_>> = match (&root, &rule.source.segment) {
         (Some(root), _) => tree
             .levels(&root.id, usize::from(rule.depth))
             .into_iter()
@@ -287,6 +345,7 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
         (None, Some(segment)) => vec![(segment_key(&segment.id), "", None)],
         (None, None) => Vec::new(),
     };
+    let owners = Owners::read(ctx, rule, &tops, &mut people).await?;
     let mut desired = Vec::new();
     let (mut nobody, mut unreachable) = (true, BTreeSet::new());
     for (n, (key, name, department)) in tops.into_iter().enumerate() {
@@ -302,7 +361,12 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
         let siblings = by_base.remove(key.as_str()).unwrap_or_default();
         let owner = owners.of(rule, &tree, department, &people);
         let want = Desired {
-            name: group_name(rule, name, &ctx.env().company_name),
+            name: group_name(
+                rule,
+                name,
+                department.map_or("", |d| tree.parent_name(d)),
+                &ctx.env().company_name,
+            ),
             department: key,
             owner,
             members,
@@ -318,6 +382,7 @@ pub async fn look(ctx: &mut Ctx, rule: &GroupRule) -> Result<World, RuleError> {
     let mut plan = plan(policy, &desired, &current);
     let taken = store::names_of_others(ctx.tx(), &rule.app, &rule.id).await?;
     plan.leave_taken(&taken);
+    plan.leave_twice(&desired, &current);
     let mut names = people.names;
     for (person, name) in claimed {
         names.entry(person).or_insert(name);
@@ -345,8 +410,8 @@ pub async fn wanted(
     person: &PersonId,
 ) -> Result<BTreeSet<String>, RuleError> {
     let (company, _) = home(ctx, rule)?;
-    let own = store::departments_of(ctx.tx(), person).await?;
-    let contractor = store::is_contractor(ctx.tx(), person).await?;
+    let own = whom::departments_of(ctx.tx(), person).await?;
+    let contractor = whom::is_contractor(ctx.tx(), person).await?;
     let first = match (root, &rule.source.segment) {
         (Some(root), _) => root.id.clone(),
         (None, Some(segment)) => segment_key(&segment.id),
@@ -436,13 +501,10 @@ pub struct Owners {
 }
 
 impl Owners {
-    pub async fn read(
-        ctx: &mut Ctx,
-        rule: &GroupRule,
-        company: &CompanyId,
-        platform: Platform,
-        accounts: &BTreeMap<PersonId, UserId>,
-    ) -> Result<Self, RuleError> {
+    /// Whoever could own one of the groups `tops`; their names and accounts go to `people`.
+    async fn read(ctx: &mut Ctx, rule: &GroupRule, tops: &[Top<'_>], people: &mut People) -> Result<Self, RuleError> {
+        let (company, platform) = home(ctx, rule)?;
+        let (company, departments) = (&company, tops.iter().filter_map(|(_, _, d)| *d).collect::<HashSet<_>>());
         let mut owners = Self {
             leaders: HashMap::new(),
             deputies: HashSet::new(),
@@ -451,8 +513,8 @@ impl Owners {
         };
         for owner in &rule.owner {
             match owner {
-                Owner::Leader => owners.leaders = store::leaders(ctx.tx(), company).await?,
-                Owner::Deputy => owners.deputies = store::deputies(ctx.tx(), company).await?,
+                Owner::Leader => owners.leaders = whom::leaders(ctx.tx(), company).await?,
+                Owner::Deputy => owners.deputies = whom::deputies(ctx.tx(), company).await?,
                 Owner::BotOperator => owners.operators = operators_of(ctx.tx(), company).await?,
                 Owner::User(user) => {
                     if let Some(person) = ctx.directory().person_of(company, platform, user).await? {
@@ -461,6 +523,16 @@ impl Owners {
                 }
             }
         }
+        owners.leaders.retain(|d, _| departments.contains(d.as_str()));
+        // A deputy stands in the department, and so is known already.
+        let candidates = owners.leaders.values().chain(owners.users.values());
+        let candidates = candidates.chain(owners.operators.iter().map(|(p, _)| p));
+        let unknown: BTreeSet<PersonId> = candidates
+            .filter(|p| !people.accounts.contains_key(*p))
+            .cloned()
+            .collect();
+        whom::add_people(ctx.tx(), company, platform, &unknown, people).await?;
+        let accounts = &people.accounts;
         owners.leaders.retain(|_, p| accounts.contains_key(p));
         owners.deputies.retain(|p| accounts.contains_key(p));
         owners.operators.retain(|(p, _)| accounts.contains_key(p));
@@ -565,6 +637,13 @@ mod tests {
     fn names_are_filled_in() {
         let mut rule = crate::rules::groups::tests::rule();
         rule.name = "{company}{dept}·技术交流{no}".into();
-        assert_eq!(group_name(&rule, "嵌入式", "海星"), "海星嵌入式·技术交流{no}");
+        assert_eq!(group_name(&rule, "嵌入式", "研发", "海星"), "海星嵌入式·技术交流{no}");
+        rule.name = "{parent}-{dept}".into();
+        assert_eq!(group_name(&rule, "{parent}", "{company}", "海星"), "{company}-{parent}");
+        let tree = tree();
+        assert_eq!(
+            ["mkemb", "emb", "0", "x"].map(|d| tree.parent_name(d)),
+            ["市场部", "研发中心", "海星", "Y"]
+        );
     }
 }

@@ -188,7 +188,7 @@ impl Segments {
             };
             refuse(&say, lang)
         })?;
-        let everyone = facts::all(ctx.tx(), &company).await?;
+        let everyone = facts::for_condition(ctx.tx(), &company, &condition, None, true).await?;
         let seen = self.in_scope(ctx, &call.asker.person.id, everyone).await?;
         let today = ctx.local(ctx.now()).with_timezone(&self.zone).date_naive();
         let (mut yes, mut unknown) = (Vec::new(), 0);

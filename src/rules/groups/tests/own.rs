@@ -198,7 +198,9 @@ async fn without_anybody_to_own_it_a_group_loses_nobody_and_the_operators_above_
             "{text}"
         );
         let shown = say(&kit, "op", "/群 规则 查看 dept-rd").await.said().join("\n");
-        assert!(shown.contains("no_owner"), "{shown}");
+        assert!(shown.contains("群主已离开,没人接手"), "{shown}");
+        let shown = say(&kit, "op", "/group rule show dept-rd").await.said().join("\n");
+        assert!(!shown.contains("no_owner"), "{shown}");
     }
 }
 
@@ -226,6 +228,58 @@ async fn people_are_told_once_and_a_crowd_in_its_group() {
             done.said()
         );
         assert_eq!(done.said().iter().filter(|t| t.contains("25 位同事")).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_card_that_says_why_takes_out_of_an_optional_group() {
+    for test in all().await.unwrap() {
+        let kit = made(test, GroupRule { auto: true, ..rule() }).await;
+        let new = Body::Person {
+            user: user("n1"),
+            record: Some(Box::new(record("n1", "新人", &["emb"]))),
+            left: false,
+        };
+        let done = kit.event("fs", new.clone()).await;
+        assert!(done.said().iter().all(|t| t.lines().count() <= 12), "{:?}", done.said());
+        let (emb, rd) = (format!("退出 {EMB}"), format!("退出 {RD}"));
+        let button = labelled(&done, &emb).unwrap();
+        assert!(labelled(&done, &rd).is_some(), "one for each group");
+        // Not there yet.
+        let early = kit.press("fs", "n1", &button).await;
+        assert!(early.said()[0].contains("你不在"), "{:?}", early.said());
+        platform(&kit, done, &[]).await;
+        // It is for them alone.
+        assert!(kit.press("fs", "u1", &button).await.result.is_err());
+        let done = kit.press("fs", "n1", &button).await;
+        assert!(done.said()[0].contains("以后不会再拉你"), "{:?}", done.said());
+        platform(&kit, done, &[]).await;
+        let inside = members(&kit, EMB).await;
+        assert!(
+            !inside.contains(&"新人".to_owned()) && inside.contains(&"员工1".to_owned()),
+            "{inside:?}"
+        );
+        assert!(members(&kit, RD).await.contains(&"新人".to_owned()));
+        assert_eq!(kit.event("fs", new).await.effects.len(), 0, "they stay out");
+        let again = kit.press("fs", "n1", &button).await;
+        assert!(again.said()[0].contains("你不在"), "{:?}", again.said());
+    }
+    // A mandatory group has no such button.
+    for test in all().await.unwrap() {
+        let must = GroupRule {
+            optional: false,
+            auto: true,
+            ..rule()
+        };
+        let kit = made(test, must).await;
+        let new = Body::Person {
+            user: user("n1"),
+            record: Some(Box::new(record("n1", "新人", &["emb"]))),
+            left: false,
+        };
+        let done = kit.event("fs", new).await;
+        assert!(done.said().join("").contains("工作必需的群"), "{:?}", done.said());
+        assert!(done.buttons().is_empty());
     }
 }
 

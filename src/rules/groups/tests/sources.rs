@@ -53,8 +53,8 @@ async fn applied(kit: &Kit, rule: &str) -> Vec<Action> {
     let text = say(kit, "boss", &format!("/建群 预览 {rule}")).await.said().join("\n");
     let code = after(&text, "计划=");
     let done = say(kit, "boss", &format!("/建群 执行 {rule} {code}")).await;
-    let done = match done.buttons().first() {
-        Some(yes) => kit.press("fs", "boss2", yes).await,
+    let done = match consent(&done) {
+        Some(yes) => kit.press("fs", "boss2", &yes).await,
         None => done,
     };
     assert!(done.result.is_ok(), "{:?}", done.said());
@@ -225,4 +225,222 @@ async fn a_plan_says_how_long_it_takes_and_rules_share_the_limit() {
         let text = say(&kit, "boss", "/建群 预览 other").await.said().join("\n");
         assert!(text.contains("约要 4 分钟"), "{text}");
     }
+}
+
+fn tick() -> Body {
+    Body::Tick {
+        schedule: "groups:reconcile".into(),
+        slot: Timestamp(1),
+        local: "2026-11-24T10:00".into(),
+    }
+}
+
+fn comes(id: &str, name: &str) -> Body {
+    Body::Person {
+        user: user(id),
+        record: Some(Box::new(record(id, name, &["emb"]))),
+        left: false,
+    }
+}
+
+/// The names of the groups that were asked for.
+fn asked_for(done: &Done) -> Vec<String> {
+    let name = |a: Action| match a {
+        Action::CreateChat { name, .. } => Some(name),
+        _ => None,
+    };
+    done.actions().into_iter().filter_map(name).collect()
+}
+
+/// One group of six people, which is full; the seventh has to open another one.
+fn small(auto: bool) -> GroupRule {
+    GroupRule {
+        depth: 0,
+        name: "研发大群".into(),
+        split_over: 6,
+        auto,
+        ..rule()
+    }
+}
+
+#[tokio::test]
+async fn a_newcomer_who_finds_no_room_opens_the_next_group() {
+    for test in all().await.unwrap() {
+        let kit = world_of(test, vec![small(true)], feishu()).await;
+        applied(&kit, "dept-rd").await;
+        let first = members(&kit, "研发大群").await;
+        let done = kit.event("fs", comes("n1", "新人甲")).await;
+        assert_eq!(asked_for(&done), ["研发大群·二群"]);
+        assert!(
+            done.said().join("").contains("我把你加入了:研发大群·二群"),
+            "{:?}",
+            done.said()
+        );
+        // Another one comes while it is being made: no third group.
+        let meanwhile = kit.event("fs", comes("n2", "新人乙")).await;
+        assert_eq!(asked_for(&meanwhile), Vec::<String>::new());
+        platform(&kit, done, &[]).await;
+        platform(&kit, meanwhile, &[]).await;
+        let late = kit.event("fs", tick()).await;
+        assert_eq!(asked_for(&late), Vec::<String>::new());
+        platform(&kit, late, &[]).await;
+        let second = members(&kit, "研发大群·二群").await;
+        assert!(
+            ["新人甲", "新人乙"].iter().all(|n| second.contains(&(*n).to_owned())),
+            "{second:?}"
+        );
+        assert_eq!(members(&kit, "研发大群").await, first);
+        let text = say(&kit, "boss", "/建群 预览 dept-rd").await.said().join("\n");
+        assert!(text.contains("没有要改动的"), "{text}");
+        let kept = kit
+            .test
+            .store
+            .query("SELECT COUNT(*) AS n FROM group_change WHERE reason = '原群已满,开新群' AND actor = 'system'")
+            .one()
+            .await
+            .unwrap();
+        assert_eq!(
+            kept.get::<i64>("n").unwrap(),
+            3,
+            "the group, its owner and the newcomer"
+        );
+        let trail = kit
+            .test
+            .store
+            .query("SELECT COUNT(*) AS n FROM audit WHERE action = 'groups.open'")
+            .one()
+            .await
+            .unwrap();
+        assert_eq!(trail.get::<i64>("n").unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_next_look_opens_a_group_for_those_whom_no_event_told() {
+    for test in all().await.unwrap() {
+        let kit = world_of(test, vec![small(true)], feishu()).await;
+        applied(&kit, "dept-rd").await;
+        let two = [record("n1", "新人甲", &["emb"]), record("n2", "新人乙", &["emb"])];
+        kit.directory(Platform::Feishu, &[], &two).await;
+        let done = kit.event("fs", tick()).await;
+        assert_eq!(asked_for(&done), ["研发大群·二群"]);
+        // The platform refuses it: it is not tried again until somebody looks.
+        let create = done.effects.iter().find(|e| e.tag.is_some()).unwrap();
+        let mut no = outcome_of(create, false, Receipt::default());
+        if let Body::EffectDone { code, .. } = &mut no {
+            *code = Some("232000".into());
+        }
+        kit.event("fs", no).await;
+        assert_eq!(asked_for(&kit.event("fs", tick()).await), Vec::<String>::new());
+        let shown = say(&kit, "boss", "/群 规则 查看 dept-rd").await.said().join("\n");
+        assert!(
+            shown.contains("研发大群·二群:没建成") && shown.contains("232000"),
+            "{shown}"
+        );
+        applied(&kit, "dept-rd").await;
+        assert!(members(&kit, "研发大群·二群").await.len() >= 3);
+    }
+}
+
+#[tokio::test]
+async fn no_group_opens_by_itself_without_auto_in_the_first_days_while_paused_or_for_a_crowd() {
+    for test in all().await.unwrap() {
+        let kit = world_of(test, vec![small(false)], feishu()).await;
+        applied(&kit, "dept-rd").await;
+        assert_eq!(
+            asked_for(&kit.event("fs", comes("n1", "新人甲")).await),
+            Vec::<String>::new()
+        );
+        assert_eq!(asked_for(&kit.event("fs", tick()).await), Vec::<String>::new());
+        // Who asks is told what it waits for.
+        let asks = say(&kit, "n1", "/加入 群 研发大群").await;
+        assert!(
+            asks.said()[0].contains("满了") && asks.said()[0].contains("下一次计划"),
+            "{:?}",
+            asks.said()
+        );
+    }
+    for test in all().await.unwrap() {
+        let fresh = GroupRule {
+            preview_days: 7,
+            ..small(true)
+        };
+        let kit = world_of(test, vec![fresh], feishu()).await;
+        applied(&kit, "dept-rd").await;
+        assert_eq!(
+            asked_for(&kit.event("fs", comes("n1", "新人甲")).await),
+            Vec::<String>::new()
+        );
+        assert_eq!(asked_for(&kit.event("fs", tick()).await), Vec::<String>::new());
+        kit.clock.advance(Duration::from_secs(8 * 86_400));
+        say(&kit, "boss", "/群 规则 暂停 dept-rd").await;
+        assert_eq!(asked_for(&kit.event("fs", tick()).await), Vec::<String>::new());
+        say(&kit, "boss", "/群 规则 恢复 dept-rd").await;
+        let crowd: Vec<PersonRecord> = (0..30).map(|i| record(&format!("c{i}"), "众", &["emb"])).collect();
+        kit.directory(Platform::Feishu, &[], &crowd).await;
+        assert_eq!(
+            asked_for(&kit.event("fs", tick()).await),
+            Vec::<String>::new(),
+            "groups of six"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_asks_to_join_a_full_group_comes_into_the_next_one() {
+    for test in all().await.unwrap() {
+        let kit = world_of(test, vec![small(true)], feishu()).await;
+        applied(&kit, "dept-rd").await;
+        // In the department, and the platform has sent no event about it.
+        kit.directory(Platform::Feishu, &[], &[record("n1", "新人甲", &["emb"])])
+            .await;
+        let done = say(&kit, "n1", "/加入 群 研发大群").await;
+        assert_eq!(asked_for(&done), ["研发大群·二群"], "{:?}", done.said());
+        platform(&kit, done, &[]).await;
+        assert!(members(&kit, "研发大群·二群").await.contains(&"新人甲".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn two_departments_of_one_name_are_told_apart_or_left_alone() {
+    for test in all().await.unwrap() {
+        let kit = world_of(test, vec![GroupRule { depth: 2, ..rule() }, other()], feishu()).await;
+        // Another team with the name of the first one, below another department of the center.
+        let twin = [
+            department("hw", Some("rd"), "硬件部"),
+            department("emb2", Some("hw"), "嵌入式组"),
+        ];
+        let people = [record("h1", "硬件1", &["emb2"]), record("h2", "硬件2", &["emb2"])];
+        kit.directory(Platform::Feishu, &twin, &people).await;
+        let text = say(&kit, "boss", "/建群 预览 dept-rd").await.said().join("\n");
+        assert!(
+            text.contains("1 个群名会重名(部门同名),先不建也不改名:嵌入式组·技术交流。请在规则的 name 里加 {parent}"),
+            "{text}"
+        );
+        assert!(text.contains("新建 2 个群:") && text.lines().count() <= 12, "{text}");
+        let names: Vec<String> = asked_for_of(&applied(&kit, "dept-rd").await);
+        assert!(!names.contains(&EMB.to_owned()), "{names:?}");
+        // With the department above in the name both have their group.
+        let names = asked_for_of(&applied(&kit, "other").await);
+        for name in ["研发中心/嵌入式组", "硬件部/嵌入式组", "海星/研发中心"] {
+            assert!(names.contains(&name.to_owned()), "{names:?}");
+        }
+    }
+}
+
+fn other() -> GroupRule {
+    GroupRule {
+        id: "other".into(),
+        depth: 2,
+        name: "{parent}/{dept}".into(),
+        ..rule()
+    }
+}
+
+fn asked_for_of(actions: &[Action]) -> Vec<String> {
+    let name = |a: &Action| match a {
+        Action::CreateChat { name, .. } => Some(name.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(name).collect()
 }
