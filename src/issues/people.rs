@@ -1,6 +1,6 @@
 //! Who wrote an issue.
 
-use super::Issue;
+use super::{Issue, store};
 use crate::directory::PersonId;
 use crate::store::{StoreError, Tx};
 
@@ -9,15 +9,7 @@ use crate::store::{StoreError, Tx};
 pub async fn authors(tx: &mut Tx, issue: &Issue) -> Result<Vec<PersonId>, StoreError> {
     let mut list: Vec<PersonId> = issue.author.iter().cloned().collect();
     for item in issue.content.pieces.iter().filter_map(|p| p.item) {
-        let row = tx
-            .query("SELECT author FROM column_item WHERE id = $1")
-            .bind(item)
-            .optional()
-            .await?;
-        let author = match row {
-            Some(row) => PersonId::parse(&row.get::<String>("author")?),
-            None => None,
-        };
+        let author = store::author_of_item(tx, item).await?;
         list.extend(author.filter(|a| !list.contains(a)));
     }
     Ok(list)

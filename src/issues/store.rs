@@ -405,3 +405,14 @@ fn read_version(row: &Row) -> Result<Version, StoreError> {
         at: row.get("at")?,
     })
 }
+
+/// Who sent in a submission; `None` when it is not there.
+pub(super) async fn author_of_item(tx: &mut Tx, item: i64) -> Result<Option<PersonId>, StoreError> {
+    let row = tx
+        .query("SELECT author FROM column_item WHERE id = $1")
+        .bind(item)
+        .optional()
+        .await?;
+    let author: Option<String> = row.map(|r| r.get("author")).transpose()?;
+    Ok(author.as_deref().and_then(PersonId::parse))
+}

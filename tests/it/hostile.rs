@@ -206,6 +206,7 @@ async fn told(on: On, words: &dyn Words) -> Option<Shown> {
     new.email = "new@shiliu.example".to_owned();
     new.mobile = "19700000001".to_owned();
     new.leader = Some("u_chen".to_owned());
+    new.joined_on = None;
     bot.act(Verb::Hire { person: new }).await;
     bot.settle().await;
     for (_, result) in hutong::app::sync_directory(bot.system()).await {

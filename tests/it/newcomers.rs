@@ -20,6 +20,8 @@ fn newcomer(n: usize, name: &str, department: &str) -> SimPerson {
     person.email = format!("new{n}@shiliu.example");
     person.mobile = format!("198000001{n:02}");
     person.leader = Some("u_chen".to_owned());
+    // The directory knows no first day of theirs: they are new because they were not there before.
+    person.joined_on = None;
     person
 }
 

@@ -405,3 +405,35 @@ fn read_item(row: &Row) -> Result<Item, StoreError> {
         owner: PersonId::parse(&row.get::<String>("owner")?),
     })
 }
+
+/// Columns that were made in a chat, as TOML, by id.
+pub(super) async fn plans(tx: &mut Tx) -> Result<Vec<String>, StoreError> {
+    tx.query("SELECT plan FROM column_plan ORDER BY column_id")
+        .all()
+        .await?
+        .iter()
+        .map(|row| row.get("plan"))
+        .collect()
+}
+
+/// Keeps a column that was made, or changed, in a chat.
+pub(super) async fn keep_plan(
+    tx: &mut Tx,
+    column: &str,
+    plan: String,
+    by: &PersonId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.query(
+        "INSERT INTO column_plan (column_id, plan, changed_by, changed_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (column_id) DO UPDATE SET plan = excluded.plan, changed_by = excluded.changed_by, \
+         changed_at = excluded.changed_at",
+    )
+    .bind(column)
+    .bind(plan)
+    .bind(by.as_str())
+    .bind(at)
+    .execute()
+    .await
+    .map(|_| ())
+}

@@ -6,6 +6,7 @@ use hutong_model::{AppId, ChatId, Timestamp, UserId};
 use toml::{Table, Value};
 
 use super::config::{Column, ColumnChat, Quiet};
+use super::store;
 use crate::config::{
     NthWorkday, ON_HOLIDAY, ON_MAKEUP_WORKDAY, ScheduleSpec, Who, duration_text, parse_duration, parse_nth_weekday,
     parse_time, parse_weekday,
@@ -166,30 +167,17 @@ pub fn audience(text: &str) -> Option<ColumnChat> {
 
 /// Columns that were made in a chat, by id.
 pub async fn stored(tx: &mut Tx) -> Result<Vec<Column>, StoreError> {
-    let rows = tx
-        .query("SELECT plan FROM column_plan ORDER BY column_id")
-        .all()
-        .await?;
-    rows.iter()
-        .map(|row| {
-            let text: String = row.get("plan")?;
-            parse(&text).ok_or_else(|| StoreError::Broken("a column that was made in a chat cannot be read".to_owned()))
+    store::plans(tx)
+        .await?
+        .iter()
+        .map(|text| {
+            parse(text).ok_or_else(|| StoreError::Broken("a column that was made in a chat cannot be read".to_owned()))
         })
         .collect()
 }
 
 /// Keeps a column that was made, or changed, in a chat, and has the schedule read again.
 pub async fn keep(tx: &mut Tx, column: &Column, by: &PersonId, at: Timestamp) -> Result<(), StoreError> {
-    tx.query(
-        "INSERT INTO column_plan (column_id, plan, changed_by, changed_at) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (column_id) DO UPDATE SET plan = excluded.plan, changed_by = excluded.changed_by, \
-         changed_at = excluded.changed_at",
-    )
-    .bind(column.id.as_str())
-    .bind(toml(column))
-    .bind(by.as_str())
-    .bind(at)
-    .execute()
-    .await?;
+    store::keep_plan(tx, &column.id, toml(column), by, at).await?;
     crate::schedule::touch(tx).await
 }

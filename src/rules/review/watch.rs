@@ -169,15 +169,7 @@ impl ReviewRule {
         };
         let mut list = Vec::new();
         for number in &self.desk.config.deputies {
-            let row = ctx
-                .query("SELECT id FROM person WHERE company = $1 AND employee_no = $2 AND active = TRUE")
-                .bind(&company)
-                .bind(number.as_str())
-                .optional()
-                .await?;
-            if let Some(id) = row.map(|r| r.get::<String>("id")).transpose()? {
-                list.extend(PersonId::parse(&id));
-            }
+            list.extend(store::by_number(ctx.tx(), &company, number).await?);
         }
         Ok(list)
     }
