@@ -180,13 +180,14 @@ impl Rule for Newcomers {
     }
 
     fn schedules(&self) -> Vec<Schedule> {
-        // Every five minutes of the hours in which something may be sent: nights cost nothing.
+        // Every five minutes of the hours in which something may be sent: nights cost nothing. Housekeeping:
+        // who moves the clock on need not stop at each of them.
         let last = self.config.until - TimeDelta::minutes(1);
         let text = format!("*/5 {}-{} * * *", self.config.from.hour(), last.hour());
         // The date only proves that the expression comes true at some time.
         let every = CronExpr::parse(&text, NaiveDate::default());
         let schedule = |expr| Schedule {
-            id: format!("{NAME}:round"),
+            id: format!("{NAME}:~round"),
             rule: NAME.to_owned(),
             spec: Spec::Cron(expr),
             zone: self.zone,

@@ -114,7 +114,7 @@ async fn quit(kit: &Kit, id: &str) {
 async fn tick(kit: &Kit) -> Done {
     let local = crate::rules::local(kit.env.zone, kit.clock.now());
     let body = Body::Tick {
-        schedule: "newcomers:round".to_owned(),
+        schedule: "newcomers:~round".to_owned(),
         slot: kit.clock.now(),
         local: local.format("%Y-%m-%dT%H:%M").to_string(),
     };
