@@ -561,6 +561,8 @@ impl Tour<'_> {
         person.mobile = "19900990001".to_owned();
         person.department.clone_from(&from_id);
         person.leader = None;
+        // New because they were not there before; the directory knows no first day.
+        person.joined_on = None;
         self.act(AT, Verb::Hire { person }).await?;
         // The platform tells the id alone: the service reads the rest.
         self.stage.chores().await;
