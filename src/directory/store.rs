@@ -81,6 +81,23 @@ impl<'t> Directory<'t> {
         rows.iter().map(read_person).collect()
     }
 
+    /// The colleague with an employee number; `None` when nobody or more than one has it.
+    pub async fn person_numbered(&mut self, company: &CompanyId, number: &str) -> Result<Option<PersonId>, StoreError> {
+        let rows = self
+            .tx
+            .query(
+                "SELECT id FROM person WHERE company = $1 AND employee_no = $2 AND active = TRUE ORDER BY id LIMIT 2",
+            )
+            .bind(company)
+            .bind(number)
+            .all()
+            .await?;
+        match &rows[..] {
+            [one] => read_id(one, "id").map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// The person behind an account; one who was never met before is entered with what is known,
     /// and completed by the next sync.
     pub async fn ensure_person(

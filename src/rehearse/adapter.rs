@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hutong_model::{
     Action, Adapter, AppId, BoxFuture, CallError, Capabilities, DepartmentId, DepartmentRecord, Outcome, Page,
-    PersonRecord, Platform, Prepared, RawRequest, Received, Rejection, RenderError, Target, Timestamp, UserId,
+    PersonRecord, Platform, Prepared, QuotaBook, RawRequest, Received, Rejection, RenderError, Target, Timestamp,
+    UserId,
 };
 
 /// The real app, as far as it works without the platform: what it can do and how it draws.
@@ -81,7 +82,7 @@ impl Adapter for Rehearsing {
     fn probe<'a>(&'a self) -> BoxFuture<'a, Result<(), CallError>> {
         Box::pin(async { not_here() })
     }
-    fn monthly_calls(&self) -> Option<u32> {
-        self.real.monthly_calls()
+    fn quota(&self) -> Option<&dyn QuotaBook> {
+        self.real.quota()
     }
 }

@@ -539,7 +539,9 @@ impl Judge<'_> {
     }
 
     fn quotas(&self, app: &AppId, calls: &[Called], used: &[(AppId, Timestamp, u64)], outcome: &mut Outcome) {
-        let limit = self.env.app(app).and_then(|a| a.adapter.monthly_calls());
+        let Some(first) = calls.first() else { return };
+        let book = self.env.app(app).and_then(|a| a.adapter.quota());
+        let limit = book.and_then(|book| book.usage(first.at).limit);
         let mut months: BTreeMap<String, u64> = BTreeMap::new();
         for call in calls {
             let month = self.local(call.at).get(..7).unwrap_or_default().to_owned();
@@ -553,7 +555,7 @@ impl Judge<'_> {
         for (month, calls) in months {
             let used = before.get(&month).copied().unwrap_or(0);
             let calls = calls + used;
-            if let Some(limit) = limit.filter(|l| calls > u64::from(*l)) {
+            if let Some(limit) = limit.filter(|l| calls > *l) {
                 outcome.problems.push(Problem::Quota {
                     app: app.clone(),
                     month: month.clone(),

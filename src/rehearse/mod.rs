@@ -152,7 +152,7 @@ pub enum Problem {
         app: AppId,
         month: String,
         calls: u64,
-        limit: u32,
+        limit: u64,
     },
     /// A module failed.
     Failed { source: String, error: String },
@@ -181,7 +181,7 @@ pub struct QuotaUse {
     /// outbox` may be shorter than a month.
     pub used: u64,
     /// What was bought, where it is known.
-    pub limit: Option<u32>,
+    pub limit: Option<u64>,
 }
 
 /// What a rehearsal was made from.

@@ -28,6 +28,7 @@ pub enum Say<'a> {
     YearMissing {
         year: i32,
     },
+    NothingOff,
     MonthNote {
         zone: &'a str,
         link: Option<&'a str>,
@@ -88,7 +89,8 @@ impl Say<'_> {
             Say::YearMissing { year } => format!(
                 "{year} 年的放假安排文件还没有配置,到时会按周一到周五计算。通知发布后,把文件加到 [calendar] national 里再重启。"
             ),
-            Say::MonthNote { zone, link: None } => format!("时区 {zone} · 导出:hutong calendar --ics"),
+            Say::NothingOff => "这个月没有节假日,也没有调休上班".to_owned(),
+            Say::MonthNote { zone, link: None } => format!("时区 {zone}"),
             Say::MonthNote { zone, link: Some(link) } => format!("时区 {zone} · 订阅日历 {link}"),
             Say::NoMonth => "没看懂是哪个月。发 /日历 本月 或 /日历 2026-12".to_owned(),
             Say::NoDates => "没看懂日期。写 2026-12-01,或 2026-12-01..2026-12-03(先早后晚)。".to_owned(),
@@ -123,7 +125,8 @@ impl Say<'_> {
             Say::YearMissing { year } => format!(
                 "The holiday file for {year} is not configured; Monday to Friday will count as workdays. When the notice is out, add the file to [calendar] national and restart."
             ),
-            Say::MonthNote { zone, link: None } => format!("zone {zone} · export: hutong calendar --ics"),
+            Say::NothingOff => "No holidays this month, and no worked weekend".to_owned(),
+            Say::MonthNote { zone, link: None } => format!("zone {zone}"),
             Say::MonthNote { zone, link: Some(link) } => format!("zone {zone} · subscribe {link}"),
             Say::NoMonth => "Which month? /calendar month, or /calendar month 2026-12".to_owned(),
             Say::NoDates => "Which days? Write 2026-12-01, or 2026-12-01..2026-12-03, the earlier first.".to_owned(),

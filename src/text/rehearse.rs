@@ -89,7 +89,7 @@ pub enum Say<'a> {
         app: &'a str,
         month: &'a str,
         calls: u64,
-        limit: u32,
+        limit: u64,
     },
     Failed {
         source: &'a str,
@@ -109,7 +109,7 @@ pub enum Say<'a> {
         month: &'a str,
         calls: u64,
         used: u64,
-        limit: Option<u32>,
+        limit: Option<u64>,
     },
     Total {
         messages: usize,

@@ -163,10 +163,6 @@ impl Adapter for DingTalk {
         self.read(request, now).unwrap_or_else(Received::Rejected)
     }
 
-    fn monthly_calls(&self) -> Option<u32> {
-        self.api.config.monthly_calls
-    }
-
     fn prepare(&self, action: &Action) -> Result<Vec<Prepared>, RenderError> {
         call::prepare(&self.api.config, action)
     }

@@ -167,12 +167,6 @@ pub trait Adapter: Send + Sync {
         None
     }
 
-    /// How many calls a month the company has bought, for all its apps together, where the platform
-    /// counts and the admin has said so.
-    fn monthly_calls(&self) -> Option<u32> {
-        None
-    }
-
     /// Asks one by one whether everything the app needs is set up (`check --online`). `callback` is
     /// the address its callbacks should come to.
     fn diagnose<'a>(&'a self, _callback: Option<&'a str>) -> BoxFuture<'a, Vec<Finding>> {

@@ -161,6 +161,9 @@ impl CalendarRule {
                 .in_lang(lang),
             );
         }
+        if runs.is_empty() && makeup.is_empty() {
+            card = card.line(Say::NothingOff.in_lang(lang));
+        }
         if !makeup.is_empty() {
             card = card.line(Say::Makeup { days: &makeup }.in_lang(lang));
         }

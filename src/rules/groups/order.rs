@@ -9,7 +9,7 @@ use super::store::{self, Order};
 use super::{Groups, require, rule_company};
 use crate::access::store::audit;
 use crate::commands::Asker;
-use crate::directory::PersonId;
+use crate::directory::{Directory, PersonId};
 use crate::ids::short_hash;
 use crate::rules::{Ctx, RuleError};
 use crate::store::{StoreError, Tx};
@@ -59,7 +59,7 @@ pub async fn answer(tx: &mut Tx, id: &str) -> Result<Option<(String, String)>, S
 
 /// The person with this employee number.
 pub async fn person(tx: &mut Tx, company: &CompanyId, employee_no: &str) -> Result<Option<PersonId>, StoreError> {
-    store::person_numbered(tx, company, employee_no).await
+    Directory::new(tx).person_numbered(company, employee_no).await
 }
 
 /// The service's side: an order has come in.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDate;
-use hutong_model::{AppId, ChatId, CompanyId, Timestamp};
+use hutong_model::{AppId, ChatId, Timestamp};
 
 use super::plan::Claim;
 use super::split;
@@ -740,18 +740,4 @@ pub async fn answer_order(tx: &mut Tx, id: &str, state: &str, answer: &str) -> R
         .execute()
         .await
         .map(|_| ())
-}
-
-/// The person with an employee number, if exactly one has it.
-pub async fn person_numbered(tx: &mut Tx, company: &CompanyId, number: &str) -> Result<Option<PersonId>, StoreError> {
-    let rows = tx
-        .query("SELECT id FROM person WHERE company = $1 AND employee_no = $2 AND active = TRUE ORDER BY id LIMIT 2")
-        .bind(company)
-        .bind(number)
-        .all()
-        .await?;
-    match &rows[..] {
-        [one] => person(one, "id").map(Some),
-        _ => Ok(None),
-    }
 }

@@ -256,19 +256,3 @@ pub async fn week(tx: &mut Tx, since: Timestamp, limit: i64) -> Result<Vec<(Stri
         .map(|r| Ok((r.get("word")?, r.get("n")?, r.get("wrong")?)))
         .collect()
 }
-
-/// The colleague with an employee number, who has not left.
-pub(super) async fn by_number(
-    tx: &mut Tx,
-    company: &hutong_model::CompanyId,
-    number: &str,
-) -> Result<Option<PersonId>, StoreError> {
-    let row = tx
-        .query("SELECT id FROM person WHERE company = $1 AND employee_no = $2 AND active = TRUE")
-        .bind(company)
-        .bind(number)
-        .optional()
-        .await?;
-    let id: Option<String> = row.map(|r| r.get("id")).transpose()?;
-    Ok(id.as_deref().and_then(PersonId::parse))
-}

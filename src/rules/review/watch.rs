@@ -169,7 +169,7 @@ impl ReviewRule {
         };
         let mut list = Vec::new();
         for number in &self.desk.config.deputies {
-            list.extend(store::by_number(ctx.tx(), &company, number).await?);
+            list.extend(ctx.directory().person_numbered(&company, number).await?);
         }
         Ok(list)
     }
